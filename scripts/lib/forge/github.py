@@ -1,0 +1,39 @@
+"""GitHub: github.com and GitHub Enterprise Server."""
+
+from urllib.parse import quote
+
+from forge.http import Credentials, ForgeError
+from forge.models import Branch
+from forge.rest import RestForge
+
+
+class GitHub(RestForge):
+    """`forge.Forge` on GitHub.
+
+    Args:
+        url: `https://github.com`, or the address of an Enterprise Server.
+        repository: `owner/name`.
+    """
+
+    def __init__(self, url: str, repository: str, credentials: Credentials | None) -> None:
+        url = url.rstrip("/")
+        api = "https://api.github.com" if url == "https://github.com" else f"{url}/api/v3"
+        super().__init__(url, api, repository, credentials)
+
+    def _merge(self, number: int, head_sha: str) -> None:
+        self._api.json("PUT", f"{self._repo}/pulls/{number}/merge", {"merge_method": "merge", "sha": head_sha})
+
+    def _not_yet_mergeable(self, error: ForgeError) -> bool:
+        # Said while `mergeable` is still unknown, or just after the base branch moved.
+        return error.status == 405 and "base branch was modified" in error.detail.lower()
+
+    def create_branch(self, name: str, source: str) -> Branch:
+        start = self.branch(source)
+        if start is None:
+            raise ForgeError("GET", f"{self._api.root}{self._repo}/branches/{source}", 404, "no such branch")
+        request = {"ref": f"refs/heads/{name}", "sha": start.sha}
+        self._api.json("POST", f"{self._repo}/git/refs", request)
+        return Branch(name, start.sha)
+
+    def delete_branch(self, name: str) -> None:
+        self._delete(f"{self._repo}/git/refs/heads/{quote(name)}")
