@@ -1,0 +1,73 @@
+"""What Argo CD says of its Applications."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cli.kube import Kubectl
+
+NAMESPACE = "argocd"
+
+
+@dataclass(frozen=True)
+class Application:
+    """One Application: where it deploys, whether it is in sync and healthy, and what runs."""
+
+    name: str
+    namespace: str
+    sync: str
+    health: str
+    revision: str
+    images: tuple[str, ...]
+    message: str
+
+    @property
+    def is_settled(self) -> bool:
+        """In sync with main and healthy."""
+        return self.sync == "Synced" and self.health == "Healthy"
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def read(resource: dict[str, Any]) -> Application:
+    """An Application from its Kubernetes object."""
+    status = resource.get("status", {})
+    sync = status.get("sync", {})
+    operation = status.get("operationState", {})
+    conditions = [one.get("message", "") for one in status.get("conditions", [])]
+    failed = operation.get("phase") in {"Failed", "Error"}
+    return Application(
+        name=resource["metadata"]["name"],
+        namespace=resource["spec"]["destination"].get("namespace", ""),
+        sync=sync.get("status", "Unknown"),
+        health=status.get("health", {}).get("status", "Unknown"),
+        revision=sync.get("revision", ""),
+        images=tuple(status.get("summary", {}).get("images", [])),
+        message="; ".join([*conditions, *([operation.get("message", "")] if failed else [])]),
+    )
+
+
+def all_of(kubectl: Kubectl) -> list[Application]:
+    """Every Application, by name. Raises Failure."""
+    found = kubectl.items("applications.argoproj.io", "-n", NAMESPACE)
+    return sorted((read(one) for one in found), key=lambda one: one.name)
+
+
+def named(kubectl: Kubectl, name: str) -> Application | None:
+    """One Application, or None while it does not exist. Raises Failure."""
+    found = kubectl.find("applications.argoproj.io", name, "-n", NAMESPACE)
+    return read(found) if found else None
+
+
+def refresh(kubectl: Kubectl, name: str) -> None:
+    """Ask Argo CD to compare the Application with git now instead of at its next poll. Raises Failure."""
+    kubectl.run(
+        "annotate",
+        "applications.argoproj.io",
+        name,
+        "-n",
+        NAMESPACE,
+        "argocd.argoproj.io/refresh=normal",
+        "--overwrite",
+    )
