@@ -68,13 +68,14 @@ def stream(
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     try:
         assert process.stdout is not None
-        for line in process.stdout:
-            log.write(line)
-            log.flush()
-            text = line.rstrip()
-            tail.append(text)
-            if on_line:
-                on_line(text)
+        with process.stdout:
+            for line in process.stdout:
+                log.write(line)
+                log.flush()
+                text = line.rstrip()
+                tail.append(text)
+                if on_line:
+                    on_line(text)
         code = process.wait()
     finally:
         with _guard:
