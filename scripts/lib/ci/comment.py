@@ -1,0 +1,123 @@
+"""The one comment that reports on a pull request."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ci import chart
+from ci.gate import Verdict
+from ci.metrics import Confusion, Curves, Metrics
+
+MARKER = "<!-- ml-platform:report -->"
+CURVES = {"test_loss": "Loss on the test set", "test_accuracy": "Accuracy on the test set"}
+HEADLINES = {True: "passed", False: "failed", None: "waiting for training"}
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What one side, main or the pull request, has to show; `None` and empty where it has nothing."""
+
+    parameters: Mapping[str, Any]
+    metrics: Metrics | None = None
+    curves: Curves | None = None
+    confusion: Confusion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that the comment says. `verdict` is `None` while training runs."""
+
+    number: int
+    head_sha: str
+    verdict: Verdict | None
+    tolerance: float | None
+    main: Results
+    candidate: Results
+    run_url: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def render(report: Report) -> str:
+    """The comment's Markdown, without the marker; it renders alike on Gitea and GitHub."""
+    verdict = report.verdict
+    parts = [f"## Quality gate: {HEADLINES[verdict.passed if verdict else None]}"]
+    if verdict and verdict.passed:
+        parts.append(f"{verdict.summary}.")
+    elif verdict:
+        parts.append("\n".join(f"- {_sentence(reason)}" for reason in verdict.reasons))
+    else:
+        parts.append("The lock is not fresh, so the pipeline runs on this commit. This comment is then written anew.")
+    parts += [_sentence(note) for note in report.notes]
+    parts += [text for text in (_metrics(report), _parameters(report), _curves(report), _confusion(report)) if text]
+    parts.append(_footer(report))
+    return "\n\n".join(parts) + "\n"
+
+
+def _sentence(text: str) -> str:
+    # A reason can quote what a pull request wrote: no markup, no mention.
+    plain = text.replace("<", "&lt;").replace("@", "@&#8203;").replace("`", "'")
+    return plain if plain.endswith((".", "!", "?")) else f"{plain}."
+
+
+def _metrics(report: Report) -> str:
+    after = report.candidate.metrics
+    if after is None:
+        return ""
+    before = report.main.metrics
+    rows: dict[bool, list[list[str]]] = {True: [], False: []}
+    for name, value in after.values.items():
+        old = before.values.get(name) if before else None
+        change = "" if old is None else f"{value - old:+.6g}" if value != old else "0"
+        rows["." not in name].append([chart.code(name), "" if old is None else f"{old:.6g}", f"{value:.6g}", change])
+    header = ["metric", "main", "this pull request", "change"]
+    text = f"### Metrics\n\n{chart.table(header, rows[True], right=1)}"
+    if rows[False]:
+        more = chart.table(header, rows[False], right=1)
+        text += f"\n\n<details><summary>More metrics</summary>\n\n{more}\n\n</details>"
+    if report.tolerance is not None:
+        text += f"\n\nMain allows accuracy to fall by {report.tolerance:g}."
+    return text
+
+
+def _parameters(report: Report) -> str:
+    before, after = report.main.parameters, report.candidate.parameters
+    rows = [
+        [chart.code(name), chart.code(before.get(name, "")), chart.code(after.get(name, ""))]
+        for name in sorted({*before, *after})
+        if before.get(name) != after.get(name)
+    ]
+    if not before or not after:
+        return ""
+    if not rows:
+        return "### Parameters\n\nThe same as on main."
+    text = f"### Parameters\n\n{chart.table(['parameter', 'main', 'this pull request'], rows, right=1)}"
+    if any(name.startswith("gate.") for name in {*before, *after} if before.get(name) != after.get(name)):
+        text += "\n\nThe gate judges by main's own `gate` parameters; a change to them counts from its merge on."
+    return text
+
+
+def _curves(report: Report) -> str:
+    after, before = report.candidate.curves, report.main.curves
+    if after is None:
+        return ""
+    charts = [chart.curve(title, column, after, before) for column, title in CURVES.items()]
+    drawn = "\n\n".join(text for text in charts if text)
+    legend = "Blue: this pull request; amber: main." if before else "Main has no curves yet."
+    return f"### Curves\n\n{legend}\n\n{drawn}" if drawn else ""
+
+
+def _confusion(report: Report) -> str:
+    matrix = report.candidate.confusion
+    if matrix is None:
+        return ""
+    return f"<details><summary>Confusion matrix</summary>\n\n{chart.confusion(matrix)}\n\n</details>"
+
+
+def _footer(report: Report) -> str:
+    run = f"[Training run]({report.run_url}) · " if report.run_url else ""
+    fetch = f"git fetch origin refs/pull/{report.number}/head && git switch --detach {report.head_sha}"
+    return (
+        f"<details><summary>How to reproduce</summary>\n\n```\n{fetch}\n"
+        'eval "$(scripts/env local)" && cd ml && dvc pull --allow-missing && dvc repro\n```\n\n</details>\n\n'
+        f"{run}commit {report.head_sha}"
+    )

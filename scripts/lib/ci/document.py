@@ -1,0 +1,74 @@
+"""Small documents that anybody may have written: read strictly, with errors that name file and place."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from ci.failure import Failure
+
+TEXT_LIMIT = 256 * 2**10
+
+
+class DocumentError(Failure):
+    """A document that cannot be read or is not understood."""
+
+
+def resolve(folder: str, path: Any, where: str) -> str:
+    """A path relative to `folder`, from the repository's root. Raises `DocumentError` where it leads out of that."""
+    if not isinstance(path, str) or not path or path.startswith("/") or "\\" in path or "\0" in path or ":" in path:
+        raise DocumentError(f"{where}: {path!r} is not a relative path")
+    parts: list[str] = []
+    for part in PurePosixPath(folder, path).parts:
+        if part != "..":
+            parts.append(part)
+        elif not parts:
+            raise DocumentError(f"{where}: {path!r} leads out of the repository")
+        else:
+            parts.pop()
+    if not parts or ".git" in (part.casefold() for part in parts):
+        raise DocumentError(f"{where}: {path!r} is not a path of the repository's files")
+    return "/".join(parts)
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without anchors and aliases, with which a small file can describe a huge one."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("anchors and aliases are not allowed")
+        return super().compose_node(parent, index)
+
+
+def parse_yaml(text: bytes, source: str) -> Any:
+    """The content of a small, plain YAML file. Raises `DocumentError`."""
+    if len(text) > TEXT_LIMIT:
+        raise DocumentError(f"{source}: {len(text)} bytes are more than the {TEXT_LIMIT} allowed")
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - it derives from SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise DocumentError(f"{source}: not readable as YAML: {' '.join(str(error).split())[:200]}") from None
+
+
+def mapping(content: Any, where: str) -> dict[Any, Any]:
+    """`content` as a mapping. Raises `DocumentError`."""
+    if not isinstance(content, dict):
+        raise DocumentError(f"{where}: must be a mapping")
+    return content
+
+
+def sequence(content: Any, where: str) -> list[Any]:
+    """`content` as a list, empty where there is none. Raises `DocumentError`."""
+    if content is None:
+        return []
+    if not isinstance(content, list):
+        raise DocumentError(f"{where}: must be a list")
+    return content
+
+
+def texts(content: Any, where: str) -> list[str]:
+    """`content` as a list of texts, empty where there is none. Raises `DocumentError`."""
+    entries = sequence(content, where)
+    if not all(isinstance(entry, str) for entry in entries):
+        raise DocumentError(f"{where}: must be a list of texts")
+    return entries

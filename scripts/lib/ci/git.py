@@ -1,0 +1,128 @@
+"""Git as the jobs use it: read objects without checking them out, commit files without a working tree."""
+
+import base64
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci.failure import Failure
+
+BOT = {"name": "ml-bot", "email": "ml-bot@users.noreply.localhost"}
+TIMEOUT = 300.0
+
+
+class Moved(Exception):
+    """A push was refused because the branch has commits that ours does not follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """Where to fetch from and push to, and with which token."""
+
+    url: str
+    token: str
+
+    def variables(self) -> dict[str, str]:
+        """Variables that make git send the token to this address only; it is on no command line and in no file."""
+        # Forges take any user name beside a token.
+        login = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
+        return {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"http.{self.url}.extraHeader",
+            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {login}",
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A local repository."""
+
+    folder: Path
+
+    def git(self, *arguments: str, variables: Mapping[str, str] | None = None, stdin: bytes | None = None) -> bytes:
+        """Run git and return its stdout; raises `Failure` with its stderr."""
+        done = self._run(arguments, variables, stdin)
+        if done.returncode != 0:
+            raise Failure(f"git {arguments[0]} failed: {_one_line(done.stderr)}")
+        return done.stdout
+
+    def _run(
+        self, arguments: tuple[str, ...], variables: Mapping[str, str] | None, stdin: bytes | None
+    ) -> "subprocess.CompletedProcess[bytes]":
+        # The checkout may belong to another user than the one who runs the job.
+        command = ["git", "-c", "safe.directory=*", *arguments]
+        # Paths come out of files that anybody may write: none of them is a pattern.
+        environment = {**os.environ, "GIT_LITERAL_PATHSPECS": "1", **(variables or {})}
+        try:
+            return subprocess.run(
+                command,
+                cwd=self.folder,
+                env=environment,
+                input=stdin,
+                capture_output=True,
+                timeout=TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Failure(f"git {arguments[0]} took longer than {TIMEOUT:.0f} s: is the forge reachable?") from None
+
+    def commit(self, revision: str) -> str | None:
+        """The sha of the commit that `revision` names, `None` where it is not here."""
+        done = self._run(("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"), None, None)
+        return done.stdout.decode().strip() if done.returncode == 0 else None
+
+    def fetch(self, remote: Remote, *refs: str) -> None:
+        """Fetch refs or commits with all their history; checks the objects, which may be hostile."""
+        shallow = self.git("rev-parse", "--is-shallow-repository").strip() == b"true"
+        depth = ["--unshallow"] if shallow else []
+        arguments = ["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth]
+        self.git(*arguments, remote.url, *refs, variables=remote.variables())
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor, `None` where the histories are unrelated."""
+        done = self._run(("merge-base", one, other), None, None)
+        return done.stdout.decode().strip() if done.returncode == 0 else None
+
+    def changed(self, old: str, new: str) -> list[str]:
+        """Paths that differ between two commits; a renamed file counts as both its names."""
+        output = self.git("diff", "--name-only", "--no-renames", "-z", old, new)
+        return [path.decode(errors="replace") for path in output.split(b"\0") if path]
+
+    def write_commit(self, parent: str, message: str, files: Mapping[str, bytes], removed: tuple[str, ...] = ()) -> str:
+        """Make a commit by the bot on top of `parent` and return its sha.
+
+        Args:
+            files: content by path; they are added or replaced.
+            removed: files, or folders with all they hold, that are taken out first.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self.git("read-tree", parent, variables=index)
+            if removed:
+                self.git("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *removed, variables=index)
+            for path, content in files.items():
+                blob = self.git("hash-object", "-w", "--stdin", stdin=content).decode().strip()
+                self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", variables=index)
+            tree = self.git("write-tree", variables=index).decode().strip()
+        author = {f"GIT_{role}_{key.upper()}": value for role in ("AUTHOR", "COMMITTER") for key, value in BOT.items()}
+        commit = self.git("commit-tree", tree, "-p", parent, variables=author, stdin=message.encode())
+        return commit.decode().strip()
+
+    def push(self, remote: Remote, commit: str, branch: str) -> None:
+        """Push a commit to a branch without force. Raises `Moved` where the branch has other commits by now."""
+        reference = f"{commit}:refs/heads/{branch}"
+        done = self._run(("push", "--quiet", "--no-verify", remote.url, reference), remote.variables(), None)
+        if done.returncode == 0:
+            return
+        reason = done.stderr.decode(errors="replace")
+        if "non-fast-forward" in reason or "fetch first" in reason or "cannot lock ref" in reason:
+            raise Moved(branch)
+        raise Failure(f"git push to {branch} failed: {_one_line(done.stderr)}")
+
+
+def _one_line(output: bytes) -> str:
+    return " ".join(output.decode(errors="replace").split())[:500]

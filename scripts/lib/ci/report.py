@@ -1,0 +1,194 @@
+"""Job `report`, always from main: judge a pull request in a status and one comment; commit what training left.
+
+Started by the pull request itself and again when its training ends. Each start looks at the facts (the head's files,
+what training left, main's metrics) and states what follows, so it does not matter which start comes first or is repeated. The head's files are read as git objects; nothing of them is executed.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from ci import candidate, comment, environment, evidence, gate, git, lock, pipeline, remote
+from ci.evidence import FOLDER, MAIN
+from ci.failure import Failure, run
+from ci.store import Store
+from ci.tree import CommitTree, Tree
+from forge import Forge, PullRequest, StatusState, WorkflowRun
+
+CONTEXT = "quality-gate"
+TRAIN_WORKFLOW = "train.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the job works with."""
+
+    forge: Forge
+    repository: git.Repository
+    remote: git.Remote
+    store: Store
+    run_url: str
+
+    def report(self, pull: PullRequest) -> None:
+        """Bring status, comment and branch of one pull request up to date."""
+        refs = f"+refs/heads/{MAIN}:refs/ci/main", f"+refs/pull/{pull.number}/head:refs/ci/head"
+        self.repository.fetch(self.remote, *refs)
+        main, head = self.repository.commit("refs/ci/main"), self.repository.commit("refs/ci/head")
+        if main is None or head != pull.head_sha:
+            print(f"#{pull.number} moved from {pull.head_sha} to {head}: its newer commit is reported on by itself")
+            return
+        print(f"#{pull.number}: {head}")
+        base = self.repository.merge_base(main, head)
+        if base is None:
+            self._refuse(pull, None, f"this branch shares no history with {MAIN}: start it from {MAIN}")
+            return
+        tree, main_tree = CommitTree(self.repository, head), CommitTree(self.repository, main)
+        if not pipeline.affected(self.repository.changed(base, head), tree, FOLDER):
+            self._unaffected(pull)
+        elif pull.is_from_fork(self.forge.repository):
+            self._refuse(
+                pull, None, f"forks are not trained here: a member pushes the branch to {self.forge.repository}"
+            )
+        else:
+            self._affected(pull, tree, main_tree)
+
+    def _unaffected(self, pull: PullRequest) -> None:
+        self._status(pull.head_sha, "success", f"nothing under {FOLDER}/ changed")
+        if any(entry.body.startswith(comment.MARKER) for entry in self.forge.comments(pull.number)):
+            text = f"## Quality gate: passed\n\nNothing under `{FOLDER}/` differs from main any more.\n"
+            self.forge.upsert_comment(pull.number, comment.MARKER, text)
+
+    def _affected(self, pull: PullRequest, tree: Tree, main: Tree) -> None:
+        try:
+            line = pipeline.load(tree, FOLDER)
+            stale = lock.problems(tree, line)
+            if not stale:
+                self._judge(pull, line, tree, main)
+                return
+            print("the lock is not fresh:", *stale, sep="\n  ")
+            left = candidate.download(self.store, pull.head_sha, line)
+            if left:
+                candidate.check(left, tree, line)
+        except Failure as error:
+            self._refuse(pull, self._training(pull.head_sha), str(error))
+            return
+        if left:
+            self._commit(pull, line, left, main)
+        else:
+            self._await(pull, tree, main)
+
+    def _await(self, pull: PullRequest, tree: Tree, main: Tree) -> None:
+        """No result yet: training is on its way, or has ended without one."""
+        training = self._training(pull.head_sha)
+        if training and training.completed:
+            self._refuse(pull, training, _ending(training))
+            return
+        url = training.url if training else ""
+        self._status(pull.head_sha, "pending", "training", url)
+        report = comment.Report(
+            pull.number, pull.head_sha, None, None, evidence.collect(main), evidence.collect(tree), run_url=url
+        )
+        self._comment(report)
+
+    def _commit(self, pull: PullRequest, line: pipeline.Pipeline, left: candidate.Candidate, main: Tree) -> None:
+        """Commit what training left, and judge the new head at once."""
+        training = self._training(pull.head_sha)
+        source = f"\n\nTrained by {training.url}" if training else ""
+        message = f"Record the training of {pull.head_sha[:10]}{source}\n"
+        head = self.repository.write_commit(pull.head_sha, message, left.files, tuple(sorted(left.replaced)))
+        try:
+            self.repository.push(self.remote, head, pull.head_branch)
+        except git.Moved:
+            print(f"{pull.head_branch} has newer commits, which are trained by themselves: nothing was committed")
+            return
+        print(f"committed {head} on {pull.head_branch}")
+        self._judge(dataclasses.replace(pull, head_sha=head), line, CommitTree(self.repository, head), main, training)
+
+    def _judge(
+        self, pull: PullRequest, line: pipeline.Pipeline, tree: Tree, main: Tree, training: WorkflowRun | None = None
+    ) -> None:
+        """The lock is fresh: compare with main."""
+        problems = remote.missing(main, FOLDER, lock.remote_objects(tree, line))
+        tolerance, before, after = 0.0, None, None
+        try:
+            tolerance = evidence.tolerance(main)
+            before = evidence.metrics(main)
+            after = evidence.metrics(tree)
+        except Failure as error:
+            problems.append(str(error))
+        verdict = gate.judge(before, after, tolerance, problems)
+        url = training.url if training else ""
+        report = comment.Report(
+            pull.number,
+            pull.head_sha,
+            verdict,
+            tolerance,
+            evidence.collect(main, before),
+            evidence.collect(tree, after),
+            run_url=url,
+        )
+        address = self._comment(report)
+        self._status(pull.head_sha, "success" if verdict.passed else "failure", verdict.summary, address)
+
+    def _refuse(self, pull: PullRequest, training: WorkflowRun | None, reason: str) -> None:
+        verdict = gate.Verdict(False, reason, (reason,))
+        nothing = comment.Results({})
+        url = training.url if training else ""
+        report = comment.Report(pull.number, pull.head_sha, verdict, None, nothing, nothing, run_url=url)
+        address = self._comment(report)
+        self._status(pull.head_sha, "failure", reason, url or address)
+
+    def _training(self, sha: str) -> WorkflowRun | None:
+        """The latest training run of a commit."""
+        return next((run for run in self.forge.workflow_runs(sha) if run.workflow == TRAIN_WORKFLOW), None)
+
+    def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
+        print(f"{CONTEXT}: {state}: {description}")
+        self.forge.set_status(sha, CONTEXT, state, description, url or self.run_url)
+
+    def _comment(self, report: comment.Report) -> str:
+        return self.forge.upsert_comment(report.number, comment.MARKER, comment.render(report)).url
+
+
+def _ending(training: WorkflowRun) -> str:
+    if training.conclusion == "success":
+        return "training ended without a result: run it again"
+    return f"training ended with {training.conclusion or 'an error'}: its log says why"
+
+
+def pull_requests(forge: Forge, payload: dict[str, Any]) -> list[PullRequest]:
+    """The open pull requests into main that an event is about.
+
+    A workflow run names its commit, the same way on every forge; a commit that is no longer any head has been followed
+    by a newer one, which is reported on by itself.
+    """
+    if "workflow_run" in payload:
+        sha = str(payload["workflow_run"]["head_sha"])
+        return [pull for pull in forge.pull_requests(MAIN) if pull.head_sha == sha]
+    if "pull_request" not in payload:
+        raise Failure(
+            "the event is neither about a pull request nor about a workflow run: start this job by those only"
+        )
+    pull = forge.pull_request(int(payload["pull_request"]["number"]))
+    return [pull] if pull.open and pull.base_branch == MAIN else []
+
+
+def main() -> None:
+    place = environment.Place.from_variables()
+    token = environment.bot_token()
+    job = Job(
+        forge=place.connect(token),
+        repository=git.Repository(environment.ROOT),
+        remote=git.Remote(place.clone_url, token),
+        store=Store.connect(environment.require("DATA_BUCKET")),
+        run_url=place.run_url(),
+    )
+    pulls = pull_requests(job.forge, environment.event())
+    if not pulls:
+        print(f"no open pull request into {MAIN} has this commit as its head: nothing to report")
+    for pull in pulls:
+        job.report(pull)
+
+
+if __name__ == "__main__":
+    run(main)

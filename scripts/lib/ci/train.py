@@ -1,0 +1,106 @@
+"""Job `train`: run the pipeline on a pull request's commit, unless its lock is fresh, and leave the result for `report`.
+
+This runs code of the pull request, so it holds credentials for data only; what it leaves is judged by main's code.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ci import candidate, environment, git, lock, pipeline
+from ci.evidence import FOLDER
+from ci.failure import Failure, run
+from ci.store import Store
+from ci.tree import CommitTree, Overlay, Tree
+
+
+def reasons_to_train(repository: git.Repository, tree: Tree, base: str, head: str) -> list[str]:
+    """Why the pipeline must run; empty where the pull request does not touch it or its lock is fresh."""
+    if not pipeline.affected(repository.changed(base, head), tree, FOLDER):
+        print(f"nothing under {FOLDER}/ changed: nothing to train")
+        return []
+    stale = lock.problems(tree, pipeline.load(tree, FOLDER))
+    if not stale:
+        print("the lock is fresh: nothing to train")
+    return stale
+
+
+def commits(repository: git.Repository, payload: dict[str, Any]) -> tuple[str, str]:
+    """Where the pull request left main, and its head. Raises `Failure` where the checkout lacks them."""
+    pull = payload.get("pull_request")
+    if not isinstance(pull, dict):
+        raise Failure("the event is not about a pull request: start this job by pull_request")
+    head = repository.commit(pull["head"]["sha"])
+    # Gitea says where the branch left main; GitHub's checkout has all branches, so that git can tell.
+    base = repository.commit(pull.get("merge_base") or "")
+    main = repository.commit(pull["base"]["sha"])
+    if base is None and head and main:
+        base = repository.merge_base(main, head)
+    if head is None or base is None:
+        raise Failure("the checkout lacks the pull request's history: check out with fetch-depth: 0")
+    return base, head
+
+
+def results(root: Path, tree: Tree, line: pipeline.Pipeline) -> dict[str, bytes]:
+    """What the run wrote for git: lock, metrics and plots, by path. Raises `Failure` unless they make the lock fresh."""
+    replaced = line.in_git() | {line.lock_path}
+    files = {}
+    for top in sorted(replaced):
+        found = [root / top] if (root / top).is_file() else sorted(p for p in (root / top).rglob("*") if p.is_file())
+        files.update({path.relative_to(root).as_posix(): path.read_bytes() for path in found})
+    if left := lock.problems(Overlay(tree, replaced, files), line):
+        raise Failure(f"dvc repro ended, yet {FOLDER}/dvc.lock is not fresh: {'; '.join(left[:5])}")
+    return files
+
+
+def dvc(root: Path, *arguments: str) -> None:
+    """Run DVC in the pipeline's own environment, its output in the job's log. Raises `Failure`."""
+    print(f"+ dvc {' '.join(arguments)}")
+    command = [root / "scripts/ci/environment", "ml", "dvc", *arguments]
+    done = subprocess.run(command, cwd=root / FOLDER, check=False)
+    if done.returncode != 0:
+        raise Failure(f"dvc {arguments[0]} failed with status {done.returncode}: the lines above say why")
+
+
+def configure_dvc(root: Path) -> None:
+    """Put DVC's cache on the shared volume, so that data is not downloaded for each job."""
+    cache = Path(os.environ.get("CACHE_DIR", "/cache")) / "dvc"
+    (root / FOLDER / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
+
+
+def require_data(root: Path, tree: Tree, line: pipeline.Pipeline) -> None:
+    """Refuse to go on without the data that the commit's `.dvc` files name. Raises `Failure`."""
+    for path in sorted(line.inputs()):
+        if tree.read(f"{path}.dvc") is not None and not (root / path).exists():
+            raise Failure(
+                f"{path}: the object store lacks it, or holds a corrupted copy: whoever has the data runs "
+                f"`dvc push --remote storage` in {FOLDER}/"
+            )
+
+
+def main() -> None:
+    root = environment.ROOT
+    repository = git.Repository(root)
+    base, head = commits(repository, environment.event())
+    # GitHub checks out the merge with main; what is trained and committed is the head itself.
+    repository.git("checkout", "--quiet", "--detach", head)
+    tree = CommitTree(repository, head)
+    stale = reasons_to_train(repository, tree, base, head)
+    if not stale:
+        return
+    print("training, because", *stale, sep="\n  ")
+    line = pipeline.load(tree, FOLDER)
+    store = Store.connect(environment.require("DATA_BUCKET"))
+    configure_dvc(root)
+    # What main never pushed is made anew by the pipeline; only the data itself cannot be.
+    dvc(root, "pull", "--allow-missing")
+    require_data(root, tree, line)
+    dvc(root, "repro")
+    dvc(root, "push")
+    candidate.upload(store, head, results(root, tree, line))
+    print(f"left for the report: s3://{store.bucket}/{candidate.prefix(head)}")
+
+
+if __name__ == "__main__":
+    run(main)
