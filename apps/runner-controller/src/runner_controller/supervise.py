@@ -1,0 +1,203 @@
+"""Brings one task from its Pod's creation to its reported end. The Pod goes last: it is the task's record."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from runner_controller import outcome
+from runner_controller.kube import KubeClient, KubeError
+from runner_controller.pod import Record
+from runner_controller.pools import CHECKOUT_CONTAINER, JOB_CONTAINER
+from runner_controller.protocol import ForgeError, Result, UnknownRunner, UnknownTask
+from runner_controller.report import Reporter
+from runner_controller.transcript import Transcript
+
+_log = logging.getLogger(__name__)
+
+_POLL_START_SECONDS = 0.25
+_POLL_END_SECONDS = 0.5
+_PUSH_SECONDS = 1.0
+_LONGEST_BACKOFF_SECONDS = 30.0
+
+# How long a cancelled job may take for its `always()` steps; less than the kubelet's own grace in the pool's template.
+_CANCEL_GRACE_SECONDS = 15
+# How long after its own time limit a Pod may still claim to run, before the node is taken for dead.
+_OVERDUE = timedelta(seconds=90)
+# How often the log of an ended container is asked for again after a broken connection.
+_LOG_ATTEMPTS = 10
+# Rows read ahead of a forge that does not take them.
+_BACKLOG_ROWS = 20_000
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class Backoff:
+    """Waits that double from `first` up to half a minute, until `reset`."""
+
+    def __init__(self, first: float = 1.0) -> None:
+        self._first = first
+        self._next = first
+
+    async def wait(self) -> None:
+        """Sleep once."""
+        await asyncio.sleep(self._next)
+        self._next = min(self._next * 2, _LONGEST_BACKOFF_SECONDS)
+
+    def reset(self) -> None:
+        """Start again from the shortest wait."""
+        self._next = self._first
+
+
+async def supervise(record: Record, kube: KubeClient, transcript: Transcript, reporter: Reporter) -> Result:
+    """Follow a task's Pod, report it, and delete the Pod. Cancelling this coroutine leaves the Pod for a later one."""
+    follow = asyncio.create_task(_follow(record, kube, transcript, reporter))
+    try:
+        stopped_by_forge = await _push_until(follow, reporter, record)
+        if stopped_by_forge is None:
+            result, message = follow.result()
+        else:
+            result = stopped_by_forge
+            message = "Job cancelled" if result is Result.CANCELLED else "the forge ended the job"
+            await _delete(record, kube, _CANCEL_GRACE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(follow, _CANCEL_GRACE_SECONDS + 5)
+    except (UnknownTask, UnknownRunner) as error:
+        _log.warning("task %d: the forge no longer knows it, its pod is deleted: %s", record.task_id, error)
+        await _delete(record, kube, 0)
+        return Result.CANCELLED
+    finally:
+        follow.cancel()
+        await asyncio.gather(follow, return_exceptions=True)
+    transcript.finish(result, now(), message if result in (Result.SUCCESS, Result.SKIPPED) else f"##[error]{message}")
+    await close(reporter, record.task_id)
+    await _delete(record, kube, 0)
+    return result
+
+
+async def close(reporter: Reporter, task_id: int) -> None:
+    """Report a finished task, trying until the forge takes it or no longer knows it."""
+    backoff = Backoff()
+    while True:
+        try:
+            await reporter.close()
+            return
+        except (UnknownTask, UnknownRunner) as error:
+            _log.warning("task %d: the forge no longer knows it: %s", task_id, error)
+            return
+        except ForgeError as error:
+            _log.warning("task %d: its result is not reported yet: %s", task_id, error)
+            await backoff.wait()
+
+
+async def _push_until(follow: "asyncio.Task[Any]", reporter: Reporter, record: Record) -> Result | None:
+    """Report until the Pod ended (None) or the forge says that the task is over (its result)."""
+    backoff = Backoff(_PUSH_SECONDS)
+    while not follow.done():
+        try:
+            held = await reporter.push()
+            if held is not Result.UNSPECIFIED:
+                return held
+            backoff.reset()
+            await asyncio.wait([follow], timeout=_PUSH_SECONDS)
+        except (UnknownTask, UnknownRunner):
+            raise
+        except ForgeError as error:
+            # The job runs on; what it says waits here and in the Pod's log.
+            _log.warning("task %d: not reported: %s", record.task_id, error)
+            await backoff.wait()
+    return None
+
+
+async def _follow(record: Record, kube: KubeClient, transcript: Transcript, reporter: Reporter) -> tuple[Result, str]:
+    """Read the Pod's logs until it ended; its result and closing line."""
+    last_moment = record.started + timedelta(seconds=record.start_timeout + record.timeout_seconds) + _OVERDUE
+    try:
+        async with asyncio.timeout((last_moment - now()).total_seconds()):
+            for container in (CHECKOUT_CONTAINER, JOB_CONTAINER):
+                problem = await _wait_for_start(record, kube, container)
+                if problem:
+                    return Result.FAILURE, problem
+                if not await _read(record, kube, container, transcript, reporter):
+                    break
+            return outcome.judge(await _wait_for_end(record, kube), transcript.job_result)
+    except TimeoutError:
+        return Result.FAILURE, "the pod is past its time limit and nothing was heard of its end; its node may be gone"
+
+
+async def _get(record: Record, kube: KubeClient) -> dict[str, Any] | None:
+    """The task's Pod, or None when it is gone; waits while the API server is away."""
+    backoff = Backoff()
+    while True:
+        try:
+            return await kube.get("pods", record.pod)
+        except KubeError as error:
+            _log.warning("task %d: %s", record.task_id, error)
+            await backoff.wait()
+
+
+async def _wait_for_start(record: Record, kube: KubeClient, container: str) -> str | None:
+    """Wait until a container runs or never will; a problem's text when waiting is over."""
+    began = record.started if container == CHECKOUT_CONTAINER else now()
+    while True:
+        pod = await _get(record, kube)
+        if pod is None or outcome.over(pod) or outcome.started(pod, container):
+            return None
+        checkout = outcome.terminated(pod, CHECKOUT_CONTAINER)
+        if checkout and checkout.get("exitCode"):
+            return None
+        problem = outcome.start_problem(pod, (now() - began).total_seconds(), record.start_timeout)
+        if problem:
+            return problem
+        await asyncio.sleep(_POLL_START_SECONDS)
+
+
+async def _read(record: Record, kube: KubeClient, container: str, transcript: Transcript, reporter: Reporter) -> bool:
+    """Feed a container's whole log to the transcript; False when nothing comes after this container."""
+    since: datetime | None = None
+    failures = 0
+    while True:
+        try:
+            async for time, line in kube.logs(record.pod, container, since):
+                transcript.feed(time, line)
+                since = time
+                while reporter.backlog > _BACKLOG_ROWS:
+                    await asyncio.sleep(_PUSH_SECONDS)
+            failures = 0
+        except KubeError as error:
+            _log.warning("task %d: %s", record.task_id, error)
+            failures += 1
+        pod = await _get(record, kube)
+        if pod is None or not outcome.started(pod, container):
+            return False
+        ended = outcome.terminated(pod, container)
+        if ended and not 0 < failures <= _LOG_ATTEMPTS:
+            return not ended.get("exitCode")
+        # The stream ends with the container, but its status comes later; or the connection broke: then read on.
+        await asyncio.sleep(_POLL_END_SECONDS)
+
+
+async def _wait_for_end(record: Record, kube: KubeClient) -> dict[str, Any] | None:
+    """The Pod once its phase, which tells a time-out from a failure, is final."""
+    while True:
+        pod = await _get(record, kube)
+        if pod is None or outcome.over(pod):
+            return pod
+        if pod["metadata"].get("deletionTimestamp") and outcome.terminated(pod, JOB_CONTAINER):
+            return pod
+        await asyncio.sleep(_POLL_END_SECONDS)
+
+
+async def _delete(record: Record, kube: KubeClient, grace_seconds: int) -> None:
+    backoff = Backoff()
+    while True:
+        try:
+            await kube.delete("pods", record.pod, grace_seconds)
+            return
+        except KubeError as error:
+            _log.warning("task %d: its pod is not deleted yet: %s", record.task_id, error)
+            await backoff.wait()
