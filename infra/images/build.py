@@ -30,6 +30,9 @@ def build(image: Image, base: Path | None, work: Path, target: Path, paths: Path
         packages = work / "packages"
         debian.write_settings(packages, debian.host_mirror())
         volumes = [f"--volume={packages}:{debian.MOUNT}:ro"]
+    if base:
+        # A name without the cache's path, which would end up in the image's history and so in its digest.
+        (work / "base").symlink_to(base)
     environment = _private_storage(work)
     policy = f"--signature-policy={work}/policy.json"
     log = work / "log"
@@ -42,7 +45,7 @@ def build(image: Image, base: Path | None, work: Path, target: Path, paths: Path
             "--layers=false",
             f"--timestamp={TIMESTAMP}",
             *volumes,
-            *([f"--from=oci:{base}"] if base else []),
+            *(["--from=oci:base"] if base else []),
             *(f"--build-arg={name}={value}" for name, value in image.arguments.items()),
             f"--tag={image.name}:built",
             str(context),
@@ -50,6 +53,7 @@ def build(image: Image, base: Path | None, work: Path, target: Path, paths: Path
         image.name,
         log=log,
         environment=environment,
+        folder=work,
     )
     run(
         ["buildah", "push", policy, f"{image.name}:built", f"oci:{target}"],
@@ -140,7 +144,7 @@ def _private_storage(work: Path) -> dict[str, str]:
         "CONTAINERS_STORAGE_CONF": f"{work}/storage.conf",
         "CONTAINERS_REGISTRIES_CONF": f"{work}/registries.conf",
         "CONTAINERS_CONF": f"{work}/containers.conf",
-        "TMPDIR": f"{work}/tmp",
+        "TMPDIR": str(work / "tmp"),
     }
 
 

@@ -65,7 +65,9 @@ def pinned_digests() -> Mapping[str, str]:
 def module_version(tool: str, module: str) -> str:
     """The version of `module` that `infra/toolchain/go/<tool>/go.mod` pins, with its `v`. Raises ImageError."""
     path = ROOT / "infra/toolchain/go" / tool / "go.mod"
-    match = re.search(rf"^\s*(?:require\s+)?{re.escape(module)}\s+(v\S+)", path.read_text(encoding="utf-8"), re.M)
+    match = re.search(
+        rf"^\s*(?:require\s+)?{re.escape(module)}\s+(v\S+)", path.read_text(encoding="utf-8"), re.MULTILINE
+    )
     if not match:
         raise ImageError(f"infra/toolchain/go/{tool}/go.mod: requires no {module}; add it at the version to build")
     return match[1]

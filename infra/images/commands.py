@@ -16,10 +16,12 @@ def run(
     *,
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> str:
     """Run a command in a mount namespace of its own, which drops its mounts even if it is killed; return its output.
 
-    With `log` its output goes there instead. `environment` adds to ours. The command inherits the lock of the image
+    With `log` its output goes there instead. `environment` adds to ours; `folder` is
+    where it runs. The command inherits the lock of the image
     store (the one descriptor that is inheritable), so that an orphan of a killed run still counts as a run.
     Raises ImageError with the last lines of output.
     """
@@ -28,7 +30,7 @@ def run(
     try:
         if log is None:
             result = subprocess.run(
-                isolated, env=variables, capture_output=True, text=True, errors="replace", check=False, close_fds=False
+                isolated, env=variables, cwd=folder, capture_output=True, check=False, close_fds=False
             )
             output, seen = result.stdout, result.stderr or result.stdout
         else:
@@ -36,16 +38,21 @@ def run(
                 result = subprocess.run(
                     isolated,
                     env=variables,
+                    cwd=folder,
                     stdin=subprocess.DEVNULL,
                     stdout=stream,
                     stderr=subprocess.STDOUT,
                     check=False,
                     close_fds=False,
                 )
-            output, seen = "", log.read_text(encoding="utf-8", errors="replace")
+            output, seen = b"", log.read_bytes()
     except FileNotFoundError:
         raise ImageError(f"{command[0]}: is not installed; scripts/up installs it (a Debian package)") from None
     if result.returncode:
-        last = "\n".join(f"    {line}" for line in seen.strip().splitlines()[-TAIL:])
+        last = "\n".join(f"    {line}" for line in _text(seen).strip().splitlines()[-TAIL:])
         raise ImageError(f"{what}: {Path(command[0]).name} failed (exit {result.returncode}):\n{last}")
-    return output
+    return _text(output)
+
+
+def _text(output: bytes) -> str:
+    return output.decode(errors="replace")

@@ -6,6 +6,7 @@ sources are empty.
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -110,9 +111,8 @@ def write_settings(folder: Path, mirror: Mirror) -> None:
         (folder / "ca.crt").write_bytes(bundle.read_bytes())
         settings.append(f'Acquire::https::CaInfo "{MOUNT}/ca.crt";')
     (folder / "apt.conf").write_text("\n".join(settings) + "\n", encoding="utf-8")
-    script = folder / "install-packages"
-    script.write_text((Path(__file__).parent / "debian" / "install-packages").read_text(encoding="utf-8"))
-    script.chmod(0o755)
+    for script in ("install-packages", "remove-packages"):
+        shutil.copy(Path(__file__).parent / "debian" / script, folder)
 
 
 def make_base(target: Path, work: Path, mirror: Mirror) -> None:
