@@ -1,0 +1,135 @@
+#!/usr/bin/python
+"""Ensure objects of a REST API: read each, create what is missing, update what differs."""
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: rest_objects
+short_description: Ensure objects of a REST API
+options:
+  url: {type: str, required: true, description: What every path is appended to.}
+  username: {type: str, required: true}
+  password: {type: str, required: true}
+  objects:
+    type: list
+    required: true
+    description: >
+      In order. Each has `path` (read with GET; 404 means missing) and `desired` (the keys that must have these
+      values; others are left alone). `find` picks the element of a list by these keys. `create` and `update` are
+      each a `method` and a `path`, by default POST to the parent of `path` and PATCH of `path` (of `path/<id>` for a
+      found element). `initial` is sent on creation only, `always` with every request: for values that cannot be read
+      back. A text `$name` in either is replaced by that secret.
+  secrets: {type: dict, description: Values that must not be logged, by name.}
+"""
+TIMEOUT_SECONDS = 30
+
+
+class ApiError(Exception):
+    """A request that the API answered in an unexpected way."""
+
+
+class Api:
+    """JSON requests with basic authentication, past any proxy: the service is on this host."""
+
+    def __init__(self, url: str, username: str, password: str) -> None:
+        self.url = url.rstrip("/")
+        token = base64.b64encode(f"{username}:{password}".encode()).decode()
+        self.headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def request(self, method: str, path: str, body: Any = None) -> Any:
+        """The decoded answer; None for 404. Raises ApiError for every other failure."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/{path}", data, self.headers, method=method)
+        try:
+            with self.opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            if error.code == 404 and method == "GET":
+                return None
+            raise ApiError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')[:300]}") from None
+        except OSError as error:
+            raise ApiError(f"{method} {self.url}/{path}: {error}") from None
+        return json.loads(text) if text else {}
+
+
+def differs(actual: Any, desired: Any) -> bool:
+    """Whether `actual` lacks something of `desired`. Keys that `desired` does not name do not matter."""
+    if isinstance(desired, dict):
+        return not isinstance(actual, dict) or any(differs(actual.get(key), value) for key, value in desired.items())
+    return bool(actual != desired)
+
+
+def merged(*parts: Any) -> Any:
+    """The dictionaries laid over each other, nested ones too."""
+    result: dict[str, Any] = {}
+    for part in parts:
+        for key, value in part.items():
+            both = isinstance(value, dict) and isinstance(result.get(key), dict)
+            result[key] = merged(result[key], value) if both else value
+    return result
+
+
+def resolved(value: Any, secrets: dict[str, str]) -> Any:
+    """`value` with each text `$name` replaced by the secret of that name."""
+    if isinstance(value, dict):
+        return {key: resolved(item, secrets) for key, item in value.items()}
+    if isinstance(value, str) and value.startswith("$"):
+        return secrets[value[1:]]
+    return value
+
+
+def ensure(api: Api, wanted: dict[str, Any], secrets: dict[str, str], dry_run: bool) -> str | None:
+    """Create or update one object. Returns what was done, None when nothing had to be."""
+    path, desired = wanted["path"], wanted.get("desired", {})
+    always, initial = resolved(wanted.get("always", {}), secrets), resolved(wanted.get("initial", {}), secrets)
+    actual = api.request("GET", path)
+    here = path
+    if "find" in wanted:
+        actual = next((item for item in actual or [] if not differs(item, wanted["find"])), None)
+        here = f"{path}/{actual['id']}" if actual else path
+    if actual is None:
+        request = {"method": "POST", "path": path if "find" in wanted else path.rsplit("/", 1)[0]}
+        request |= wanted.get("create", {})
+        if not dry_run:
+            api.request(request["method"], request["path"], merged(desired, always, initial))
+        return f"created {path}"
+    if not differs(actual, desired):
+        return None
+    request = {"method": "PATCH", "path": here} | wanted.get("update", {})
+    if not dry_run:
+        api.request(request["method"], request["path"], merged(desired, always))
+    return f"updated {here}"
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "url": {"type": "str", "required": True},
+            "username": {"type": "str", "required": True},
+            "password": {"type": "str", "required": True, "no_log": True},
+            "secrets": {"type": "dict", "default": {}, "no_log": True},
+            "objects": {"type": "list", "elements": "dict", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    api = Api(given["url"], given["username"], given["password"])
+    done = []
+    try:
+        for wanted in given["objects"]:
+            if action := ensure(api, wanted, given["secrets"], module.check_mode):
+                done.append(action)
+    except ApiError as error:
+        module.fail_json(msg=str(error), done=done)
+    module.exit_json(changed=bool(done), done=done)
+
+
+if __name__ == "__main__":
+    main()
