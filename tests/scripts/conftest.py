@@ -1,4 +1,4 @@
-"""A real Gitea on a loopback port, for the tests of everything that speaks to a forge."""
+"""Real services on loopback ports: a Gitea, its runner protocol, and an S3 store."""
 
 import os
 import secrets
@@ -6,8 +6,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -76,9 +78,83 @@ class GiteaServer:
             self.api("PUT", f"/repos/ml/{name}/collaborators/{account}", "owner", {"permission": "write"})
         return f"ml/{name}"
 
+    def runner(self, repository: str, label: str) -> "Runner":
+        """A runner of one repository, registered as a runner controller is."""
+        token = self.api("POST", f"/repos/{repository}/actions/runners/registration-token", "owner").json()["token"]
+        return Runner(self.url, token, label)
+
     def clone_url(self, repository: str, account: str) -> str:
         """An address that git can push to as `account`."""
         return f"{self.url.replace('://', f'://{account}:{self.tokens[account]}@')}/{repository}.git"
+
+
+class Runner:
+    """Takes the jobs that the forge hands out, and reports how they ended, over the forge's runner protocol."""
+
+    def __init__(self, url: str, token: str, label: str) -> None:
+        self._url = f"{url}/api/actions/runner.v1.RunnerService"
+        self._headers = {"Content-Type": "application/json"}
+        registration = {"name": "test", "token": token, "version": "test", "labels": [label]}
+        known = self._call("Register", registration)["runner"]
+        self._headers |= {"x-runner-uuid": known["uuid"], "x-runner-token": known["token"]}
+
+    def _call(self, method: str, body: dict[str, object]) -> dict[str, Any]:
+        response = httpx.post(f"{self._url}/{method}", json=body, headers=self._headers, timeout=30)
+        assert response.is_success, f"{method}: {response.status_code} {response.text}"
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def take(self, seconds: float = 20) -> dict[str, Any] | None:
+        """The next waiting job, `None` where there is none within the time. `context` holds the `github` context."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            task: dict[str, Any] | None = self._call("FetchTask", {"tasksVersion": "0"}).get("task")
+            if task:
+                return task
+            time.sleep(0.2)
+        return None
+
+    def finish(self, task: dict[str, Any], result: str) -> None:
+        """Report the end of a job: SUCCESS or FAILURE."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        state = {"id": task["id"], "result": f"RESULT_{result}", "startedAt": now, "stoppedAt": now}
+        self._call("UpdateTask", {"state": state})
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A running S3 store; `variables` let any S3 client use it."""
+
+    url: str
+    variables: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A versitygw with the buckets ml-data and ml-models."""
+    root = tmp_path_factory.mktemp("object-store")
+    for folder in ("data/ml-data", "data/ml-models", "versions"):
+        (root / folder).mkdir(parents=True)
+    port = _free_port()
+    secret = secrets.token_hex(16)
+    login = {"ROOT_ACCESS_KEY": "root", "ROOT_SECRET_KEY": secret}
+    listen = ["--port", f"127.0.0.1:{port}", "--region", "us-east-1", "--quiet"]
+    command = [str(built_tool("versitygw")), *listen, "posix", "--versioning-dir", str(root / "versions"), "data"]
+    url = f"http://127.0.0.1:{port}"
+    variables = {
+        "AWS_ACCESS_KEY_ID": "root",
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "WHEN_REQUIRED",
+        "AWS_RESPONSE_CHECKSUM_VALIDATION": "WHEN_REQUIRED",
+        "OBJECT_STORE_ENDPOINT": url,
+        "AWS_ENDPOINT_URL_S3": url,
+        "DATA_BUCKET": "ml-data",
+        "MODELS_BUCKET": "ml-models",
+    }
+    with _running(command, root, login, url):
+        yield ObjectStore(url, variables)
 
 
 @pytest.fixture(scope="session")
@@ -86,9 +162,7 @@ def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServer]:
     """A Gitea with the accounts owner (administrator), bot and member, and the organisation ml."""
     binary = built_tool("gitea")
     root = tmp_path_factory.mktemp("gitea")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port()
     configuration = root / "app.ini"
     values = {"root": root, "port": port, "static": _gitea_module(), "secret": secrets.token_hex(16)}
     configuration.write_text(CONFIGURATION.format(**values))
@@ -113,19 +187,11 @@ def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServer]:
         scopes = ["--token-name", "test", "--scopes", "all", "--raw"]
         tokens[account] = run("admin", "user", "generate-access-token", "--username", account, *scopes).splitlines()[-1]
 
-    command = [str(binary), "--config", str(configuration), "web"]
-    with (
-        (root / "stdout").open("w") as output,
-        subprocess.Popen(command, env=environment, cwd=root, stdout=output, stderr=subprocess.STDOUT) as process,
-    ):
-        server = GiteaServer(f"http://127.0.0.1:{port}", tokens)
-        try:
-            _wait(server.url, process, root / "stdout")
-            server.api("POST", "/orgs", "owner", {"username": "ml"})
-            yield server
-        finally:
-            process.terminate()
-            process.wait(30)
+    url = f"http://127.0.0.1:{port}"
+    with _running([str(binary), "--config", str(configuration), "web"], root, environment, f"{url}/api/healthz"):
+        server = GiteaServer(url, tokens)
+        server.api("POST", "/orgs", "owner", {"username": "ml"})
+        yield server
 
 
 def built_tool(name: str) -> Path:
@@ -146,15 +212,40 @@ def _gitea_module() -> Path:
     return folders[-1]
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _running(command: list[str], folder: Path, variables: dict[str, str], url: str) -> Iterator[None]:
+    """Run a service until the end of the block, from when it answers on `url`."""
+    log = folder / "stdout"
+    environment = {"PATH": os.environ["PATH"], **variables}
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+        try:
+            _wait(url, process, log)
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            pytest.fail(f"gitea ended with {process.returncode}: {log.read_text()[-2000:]}")
+            pytest.fail(f"{process.args} ended with {process.returncode}: {log.read_text()[-2000:]}")
         try:
-            if httpx.get(f"{url}/api/healthz", timeout=5).status_code == 200:
+            # Any answer will do: a store refuses an anonymous request, but it is there.
+            if httpx.get(url, timeout=5).status_code < 500:
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.2)
-    pytest.fail(f"gitea does not answer on {url}: {log.read_text()[-2000:]}")
+    pytest.fail(f"nothing answers on {url}: {log.read_text()[-2000:]}")

@@ -2,12 +2,18 @@
 
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-import forge
 import pytest
 
+import forge
+
 pytestmark = pytest.mark.tools
+
+Push = Callable[..., str]
 
 WORKFLOW = """
 name: train
@@ -22,26 +28,26 @@ jobs:
 
 
 @pytest.fixture
-def repository(gitea) -> str:
+def repository(gitea: Any) -> str:
     return gitea.new_repository()
 
 
 @pytest.fixture
-def member(gitea, repository):
+def member(gitea: Any, repository: str) -> Iterator[forge.Forge]:
     client = forge.connect("gitea", gitea.url, repository, forge.Token(gitea.tokens["member"]))
     yield client
     client.close()
 
 
 @pytest.fixture
-def bot(gitea, repository):
+def bot(gitea: Any, repository: str) -> Iterator[forge.Forge]:
     client = forge.connect("gitea", gitea.url, repository, forge.Token(gitea.tokens["bot"]))
     yield client
     client.close()
 
 
 @pytest.fixture
-def push(gitea, repository, tmp_path: Path):
+def push(gitea: Any, repository: str, tmp_path: Path) -> Push:
     """A function that commits files on a branch, as member, and returns the commit."""
 
     def git(*arguments: str) -> str:
@@ -62,12 +68,12 @@ def push(gitea, repository, tmp_path: Path):
     return commit
 
 
-def test_a_pull_request_from_opening_to_merge(member, push):
+def test_a_pull_request_from_opening_to_merge(member: forge.Forge, push: Push) -> None:
     sha = push("change", one="1", two="2")
     opened = member.create_pull_request("Add two files", "body", "change", "main")
 
     assert (opened.head_sha, opened.head_branch, opened.base_branch) == (sha, "change", "main")
-    assert opened.open and not opened.merged and opened.author == "member"
+    assert (opened.open, opened.merged, opened.author) == (True, False, "member")
     assert not opened.is_from_fork(member.repository)
     assert [entry.number for entry in member.pull_requests("main")] == [opened.number]
     assert member.pull_requests("other") == []
@@ -80,7 +86,7 @@ def test_a_pull_request_from_opening_to_merge(member, push):
     assert member.pull_requests("main") == []
 
 
-def test_a_merge_of_a_moved_head_is_refused(member, push):
+def test_a_merge_of_a_moved_head_is_refused(member: forge.Forge, push: Push) -> None:
     sha = push("change", one="1")
     number = member.create_pull_request("Add a file", "", "change", "main").number
     push("change", one="2")
@@ -92,17 +98,17 @@ def test_a_merge_of_a_moved_head_is_refused(member, push):
     assert not member.pull_request(number).merged
 
 
-def test_a_closed_pull_request_is_not_listed(member, push):
+def test_a_closed_pull_request_is_not_listed(member: forge.Forge, push: Push) -> None:
     push("change", one="1")
     number = member.create_pull_request("Add a file", "", "change", "main").number
     member.close_pull_request(number)
 
     assert member.pull_requests() == []
     closed = member.pull_request(number)
-    assert not closed.open and not closed.merged
+    assert (closed.open, closed.merged) == (False, False)
 
 
-def test_the_latest_status_of_a_context_counts(bot, push):
+def test_the_latest_status_of_a_context_counts(bot: forge.Forge, push: Push) -> None:
     sha = push("change", one="1")
     assert bot.status(sha, "quality-gate") is None
     bot.set_status(sha, "quality-gate", "pending", "training")
@@ -115,7 +121,7 @@ def test_the_latest_status_of_a_context_counts(bot, push):
     assert status.description == "x" * 137 + "..."
 
 
-def test_a_sticky_comment_is_written_once_and_then_edited(bot, member, push):
+def test_a_sticky_comment_is_written_once_and_then_edited(bot: forge.Forge, member: forge.Forge, push: Push) -> None:
     push("change", one="1")
     number = member.create_pull_request("Add a file", "", "change", "main").number
     marker = "<!-- test:report -->"
@@ -132,7 +138,7 @@ def test_a_sticky_comment_is_written_once_and_then_edited(bot, member, push):
     ]
 
 
-def test_many_comments_are_all_found(bot, member, push):
+def test_many_comments_are_all_found(bot: forge.Forge, member: forge.Forge, push: Push) -> None:
     push("change", one="1")
     number = member.create_pull_request("Add a file", "", "change", "main").number
     written = [member.comment(number, f"comment {index}").id for index in range(55)]
@@ -140,7 +146,7 @@ def test_many_comments_are_all_found(bot, member, push):
     assert [comment.id for comment in bot.comments(number)] == written
 
 
-def test_branches_and_files(member, push):
+def test_branches_and_files(member: forge.Forge, push: Push) -> None:
     sha = push("feature/one", one="text\n")
 
     assert member.branch("feature/one").sha == sha
@@ -154,7 +160,9 @@ def test_branches_and_files(member, push):
     assert member.branch("copy") is None
 
 
-def test_a_push_with_the_bots_token_starts_the_workflows_of_a_pull_request(member, bot, push, gitea, tmp_path):
+def test_a_push_with_the_bots_token_starts_the_workflows_of_a_pull_request(
+    member: forge.Forge, bot: forge.Forge, push: Push, gitea: Any, tmp_path: Path
+) -> None:
     workflows = tmp_path / ".github" / "workflows"
     workflows.mkdir(parents=True)
     push("change", **{".github/workflows/train.yml": WORKFLOW})
@@ -170,33 +178,40 @@ def test_a_push_with_the_bots_token_starts_the_workflows_of_a_pull_request(membe
     assert bot.pull_request(number).head_sha == sha
 
 
-def test_the_repository_and_the_account(bot, repository):
+def test_the_repository_and_the_account(bot: forge.Forge, repository: str) -> None:
     described = bot.describe()
 
     assert (described.name, described.default_branch, described.private) == (repository, "main", True)
     assert bot.account() == "bot"
 
 
-def test_a_wrong_token_is_named_with_its_fix(gitea, repository):
+def test_a_wrong_token_is_named_with_its_fix(gitea: Any, repository: str) -> None:
     client = forge.connect("gitea", gitea.url, repository, forge.Token("0" * 40))
 
-    with pytest.raises(
-        forge.ForgeError, match="/user: HTTP 401.*The credential is missing, expired or wrong"
-    ) as caught:
+    with (
+        closing(client),
+        pytest.raises(
+            forge.ForgeError, match=r"/user: HTTP 401: .* The credential is missing, expired or wrong"
+        ) as caught,
+    ):
         client.account()
 
     assert "0" * 40 not in str(caught.value)
 
 
-def test_an_unknown_repository_is_named_with_its_fix(gitea):
+def test_an_unknown_repository_is_named_with_its_fix(gitea: Any) -> None:
     client = forge.connect("gitea", gitea.url, "ml/none", forge.Token(gitea.tokens["bot"]))
 
-    with pytest.raises(forge.ForgeError, match="/repos/ml/none: HTTP 404.*access to the repository"):
+    with (
+        closing(client),
+        pytest.raises(forge.ForgeError, match=r"/repos/ml/none: HTTP 404: .*access to the repository"),
+    ):
         client.describe()
 
 
-def test_a_password_works_like_a_token(gitea, repository):
+def test_a_password_works_like_a_token(gitea: Any, repository: str) -> None:
     # Gitea takes a token in the password's place.
     client = forge.connect("gitea", gitea.url, repository, forge.Password("member", gitea.tokens["member"]))
 
-    assert client.describe().name == repository
+    with closing(client):
+        assert client.describe().name == repository
