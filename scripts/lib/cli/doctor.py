@@ -1,0 +1,140 @@
+"""Check what the platform needs of this machine and whether it works: what is wrong, and what fixes it."""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.markup import escape
+
+from cli import app, console, git, health, up
+from cli.failure import Failure
+from cli.health import Check
+from settings import ROOT, Cluster, Paths, SettingsError, load_cluster
+from toolchain import ToolchainError, find, load
+
+_DISK_GIB = 25
+_MEMORY_GIB = 6
+_GIB = 2**30
+
+
+def prerequisites(paths: Paths) -> list[Check]:
+    """What must be true of a machine before anything is set up."""
+    return [
+        _system(),
+        _check("root", os.geteuid() == 0, f"user id {os.geteuid()}", "run the verbs as root"),
+        _git(),
+        _memory(),
+        *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache))),
+        _tools(paths),
+    ]
+
+
+def _check(name: str, ok: bool, detail: str, fix: str) -> Check:
+    return Check(name, ok, detail, "" if ok else fix)
+
+
+def _system() -> Check:
+    release = platform.freedesktop_os_release() if Path("/etc/os-release").exists() else {}
+    name = release.get("PRETTY_NAME", platform.system())
+    version = release.get("VERSION_ID", "0")
+    ok = release.get("ID") == "debian" and version.isdigit() and int(version) >= 12
+    return _check("system", ok, f"{name}, {platform.machine()}", "use Debian 12 or later")
+
+
+def _git() -> Check:
+    if not shutil.which("git"):
+        return Check("git", False, "not installed", "apt-get install -y git")
+    try:
+        git.checkout(ROOT)
+    except Failure as failure:
+        return Check("git", False, failure.message, failure.fix)
+    return Check("git", True, f"{ROOT} is a checkout with a commit")
+
+
+def _memory() -> Check:
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    total = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemTotal"))
+    return _check("memory", total >= _MEMORY_GIB * _GIB, f"{total / _GIB:.1f} GiB", f"{_MEMORY_GIB} GiB are needed")
+
+
+def _disk(name: str, path: Path) -> Check:
+    existing = next(one for one in [path, *path.parents] if one.exists())
+    free = shutil.disk_usage(existing).free
+    held = path.exists()  # what is there already needs no more room
+    fix = f"{_DISK_GIB} GiB are needed: free some, or set ML_PLATFORM_{name.upper()}_DIR to another disk"
+    return _check(f"disk for {name}", held or free >= _DISK_GIB * _GIB, f"{path}: {free / _GIB:.1f} GiB free", fix)
+
+
+def _tools(paths: Paths) -> Check:
+    try:
+        tools = load()
+        missing = [name for name, tool in tools.items() if find(tool, paths) is None]
+    except ToolchainError as error:
+        return Check("tools", False, str(error), "correct infra/toolchain/tools.toml")
+    detail = f"{len(tools) - len(missing)} of {len(tools)} ready" + (
+        f"; missing {', '.join(missing)}" if missing else ""
+    )
+    return _check("tools", not missing, detail, "scripts/up makes them")
+
+
+def _settings(name: str) -> tuple[Check, Cluster | None]:
+    file = f"clusters/{name}/cluster.yaml"
+    try:
+        return Check("settings", True, f"{file} is valid"), load_cluster(name)
+    except SettingsError as error:
+        return Check("settings", False, str(error), f"correct {file}"), None
+
+
+def _main(setup: up.Setup) -> Check:
+    """Whether the forge's main has the commits of this checkout."""
+    try:
+        advice = setup.advice()
+    except (Failure, SettingsError) as error:
+        return Check("checkout", False, f"cannot be compared with the forge's main: {error}", "scripts/up")
+    return _check("checkout", not advice, advice or "the forge's main has its commits", "propose them as said above")
+
+
+def examine(name: str, paths: Paths) -> list[Check]:
+    """Every check. The platform's own health is looked at only where one was set up."""
+    settings, cluster = _settings(name)
+    checks = [*prerequisites(paths), settings]
+    if cluster is None:
+        return checks
+    if not paths.kubeconfig.is_file():
+        return [*checks, Check("platform", True, "not set up here yet: scripts/up does that")]
+    more: list[Callable[[], Check]] = [lambda: _main(up.Setup(cluster, paths))]
+    return [*checks, *health.at_once([*health.probes(cluster, paths), *more])]
+
+
+def _act(arguments: argparse.Namespace) -> int:
+    checks = examine(arguments.cluster, Paths.from_environment())
+    if arguments.json:
+        sys.stdout.write(json.dumps([one.record() for one in checks], indent=2) + "\n")
+    else:
+        shown = console.out()
+        for one in checks:
+            shown.print(f"{'[green]ok[/green]  ' if one.ok else '[red]not[/red] '} {one.name}: {escape(one.detail)}")
+            if not one.ok:
+                shown.print(f"     [bold]fix:[/bold] {escape(one.fix)}")
+    return 0 if all(one.ok for one in checks) else 1
+
+
+def main() -> int:
+    """The verb."""
+    parser = app.parser(
+        "doctor",
+        "Check what the platform needs of this machine and whether it works; changes nothing.\n"
+        "Exits with 0 when all is well, else with 1.",
+    )
+    parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    return app.run(parser, _act)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

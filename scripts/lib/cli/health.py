@@ -1,0 +1,136 @@
+"""Ask each part of the platform whether it works: quick, and without changing anything."""
+
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cli import applications, kube
+from cli.failure import Failure
+from cli.kube import Kubectl
+from settings import Cluster, Paths
+
+# Applications that scripts/up itself brings up; those of the stages come with their first deployment.
+PLATFORM_APPLICATIONS = ("root", "runner-controller")
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: `detail` says what was found, `fix` what to do when it is not well."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+Probe = Callable[[], Check]
+
+
+def probes(cluster: Cluster, paths: Paths) -> list[Probe]:
+    """A probe for each service of the host, for Kubernetes, Argo CD and the platform's own Applications."""
+    kubectl = Kubectl(paths)
+    argocd = f"https://{cluster.kubernetes.node_address}:{cluster.argocd.node_port}"
+    return [
+        lambda: answers("object store", cluster.object_store.endpoint, paths),
+        lambda: answers("registry", f"http://{cluster.registry.host}/v2/", paths),
+        lambda: answers("forge", f"{cluster.forge.url}/api/healthz", paths),
+        lambda: kubernetes(kubectl, cluster, paths),
+        lambda: node(kubectl, paths),
+        lambda: answers("argo cd", f"{argocd}/healthz", paths),
+        *(_application(kubectl, name) for name in PLATFORM_APPLICATIONS),
+    ]
+
+
+def all_of(cluster: Cluster, paths: Paths) -> list[Check]:
+    """Run every probe at once; the order of the answers is that of `probes`."""
+    return at_once(probes(cluster, paths))
+
+
+def at_once(every: Iterable[Probe]) -> list[Check]:
+    """Run probes side by side."""
+    with ThreadPoolExecutor(max_workers=16, thread_name_prefix="probe") as pool:
+        return [future.result() for future in [pool.submit(probe) for probe in every]]
+
+
+def answers(name: str, url: str, paths: Paths) -> Check:
+    """Whether `url` answers HTTP; being refused for want of a login is an answer too."""
+    fix = f"scripts/up starts it; its log is under {paths.state / 'logs'}"
+    try:
+        with _OPENER.open(url, timeout=_SECONDS) as response:
+            return Check(name, True, f"{url} answers {response.status}")
+    except urllib.error.HTTPError as error:
+        well = error.code in {401, 403}
+        return Check(name, well, f"{url} answers {error.code}", "" if well else fix)
+    except OSError as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        return Check(name, False, f"{url} does not answer: {reason}", fix)
+
+
+def content(url: str) -> str:
+    """The start of a page, "" when there is none."""
+    try:
+        with _OPENER.open(url, timeout=_SECONDS) as response:
+            return bytes(response.read(1000)).decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def kubernetes(kubectl: Kubectl, cluster: Cluster, paths: Paths) -> Check:
+    """Whether the API server is ready."""
+    url = cluster.kubernetes.api_url
+    if not paths.kubeconfig.is_file():
+        return Check("kubernetes", False, f"{paths.kubeconfig} is missing", "scripts/up makes the cluster")
+    if kubectl.ready():
+        return Check("kubernetes", True, f"{url} is ready")
+    return Check(
+        "kubernetes", False, f"{url} is not ready", f"scripts/up starts it; see {paths.state / 'logs' / 'kubelet.log'}"
+    )
+
+
+def node(kubectl: Kubectl, paths: Paths) -> Check:
+    """Whether every node is Ready."""
+    fix = f"see {paths.state / 'logs' / 'kubelet.log'}, then run scripts/up"
+    if not paths.kubeconfig.is_file():
+        return Check("node", False, "no cluster", "scripts/up makes it")
+    try:
+        nodes = kubectl.items("nodes")
+    except Failure as failure:
+        return Check("node", False, failure.message, fix)
+    unready = [one["metadata"]["name"] for one in nodes if not kube.condition(one, "Ready")]
+    if unready or not nodes:
+        return Check("node", False, f"not Ready: {', '.join(unready) or 'there is no node'}", fix)
+    version = nodes[0]["status"]["nodeInfo"]["kubeletVersion"]
+    return Check("node", True, f"{', '.join(one['metadata']['name'] for one in nodes)} Ready, {version}")
+
+
+def _application(kubectl: Kubectl, name: str) -> Probe:
+    def probe() -> Check:
+        fix = f"scripts/status shows its message; kubectl -n {applications.NAMESPACE} describe application {name}"
+        try:
+            found = applications.named(kubectl, name)
+        except Failure as failure:
+            return Check(name, False, failure.message, fix)
+        if found is None:
+            return Check(name, False, "the Application does not exist", "scripts/up creates it")
+        detail = f"{found.sync}, {found.health}" + (f": {found.message}" if found.message else "")
+        return Check(name, found.is_settled, detail, "" if found.is_settled else fix)
+
+    return probe
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    # Past any proxy: all that is asked here is on this host. Argo CD's certificate is its own; nothing is sent to it.
+    context = ssl._create_unverified_context()  # noqa: S323 - see above
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+
+
+_OPENER = _opener()

@@ -1,0 +1,128 @@
+"""Show what is up, what is deployed where, and whether every Application is in sync and healthy."""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from cli import app, applications, console, health, links, memory
+from cli.applications import Application
+from cli.down import human
+from cli.failure import Failure
+from cli.health import Check
+from cli.kube import Kubectl
+from settings import Cluster, Paths, load_cluster
+
+
+@dataclass(frozen=True)
+class Status:
+    """The platform at one moment. `addresses` maps an Application's name to its service's URL."""
+
+    cluster: str
+    checks: list[Check]
+    applications: list[Application]
+    addresses: dict[str, str]
+    memory: int
+    forge: links.Link
+    problem: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all services answer and every Application is in sync and healthy."""
+        return not self.problem and all(one.ok for one in self.checks) and all(a.is_settled for a in self.applications)
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "cluster": self.cluster,
+            "ok": self.ok,
+            "services": [one.record() for one in self.checks],
+            "applications": [{**one.record(), "url": self.addresses.get(one.name, "")} for one in self.applications],
+            "memory_bytes": self.memory,
+            "forge": self.forge.url,
+            "problem": self.problem,
+        }
+
+
+def read(cluster: Cluster, paths: Paths) -> Status:
+    """Look at everything; what cannot be seen is said in `problem`."""
+    checks = health.all_of(cluster, paths)
+    kubectl = Kubectl(paths)
+    found: list[Application] = []
+    problem = ""
+    if next(one for one in checks if one.name == "kubernetes").ok:
+        try:
+            found = applications.all_of(kubectl)
+        except Failure as failure:
+            problem = f"the Applications cannot be listed: {failure.message}"
+    addresses = {one.name: links.service_address(kubectl, one, cluster.stages) for one in found}
+    return Status(
+        cluster.name,
+        checks,
+        found,
+        {name: url for name, url in addresses.items() if url},
+        memory.used(),
+        links.forge(cluster, paths),
+        problem,
+    )
+
+
+def show(status: Status, shown: Console) -> None:
+    """Print it as tables."""
+    services = Table("service", "", "", box=None, pad_edge=False, header_style="bold")
+    for check in status.checks:
+        services.add_row(check.name, "[green]ok[/green]" if check.ok else "[red]down[/red]", escape(check.detail))
+    shown.print(services, soft_wrap=False)
+    shown.print()
+    if status.applications:
+        table = Table("application", "sync", "health", "revision", "image", "url", box=None, pad_edge=False)
+        table.header_style = "bold"
+        for one in status.applications:
+            colour = "green" if one.is_settled else "yellow"
+            table.add_row(
+                one.name,
+                f"[{colour}]{one.sync}[/{colour}]",
+                f"[{colour}]{one.health}[/{colour}]",
+                one.revision[:10],
+                "\n".join(image.rpartition("/")[2][:34] for image in one.images),
+                status.addresses.get(one.name, ""),
+            )
+        shown.print(table, soft_wrap=False)
+        for one in status.applications:
+            if one.message:
+                shown.print(f"{one.name}: {one.message}", markup=False)
+        shown.print()
+    if status.problem:
+        shown.print(f"[red]{escape(status.problem)}[/red]")
+    shown.print(f"forge   {status.forge.url} ({status.forge.login})", markup=False)
+    shown.print(f"memory  {human(status.memory)}")
+
+
+def _act(arguments: argparse.Namespace) -> int:
+    status = read(load_cluster(arguments.cluster), Paths.from_environment())
+    if arguments.json:
+        sys.stdout.write(json.dumps(status.record(), indent=2) + "\n")
+    else:
+        show(status, console.out())
+    return 0 if status.ok else 1
+
+
+def main() -> int:
+    """The verb."""
+    parser = app.parser(
+        "status",
+        "Show what is up, what is deployed where, and whether every Application is in sync and healthy.\n"
+        "Exits with 0 when all is well, else with 1.",
+    )
+    parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    return app.run(parser, _act)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""Set up the platform on this host, or bring it to what the checkout says."""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import stack
+from environment import environment
+
+from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock
+from cli.failure import Failure
+from cli.kube import Kubectl
+from cli.steps import Context, Runner, Step
+from settings import ROOT, Cluster, Paths, load_cluster
+
+_APPLICATIONS_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Setup:
+    """The steps that set one cluster's platform up on this host."""
+
+    cluster: Cluster
+    paths: Paths
+
+    @property
+    def stamp(self) -> Path:
+        """Says from what the platform was last set up; `scripts/down` removes it."""
+        return self.paths.state / "up.json"
+
+    @property
+    def pushed(self) -> Path:
+        """Says what the forge's main began with; it stays as long as the forge's data."""
+        return self.paths.state / "first-push.json"
+
+    def steps(self) -> list[Step]:
+        """In order, and side by side where they do not need each other."""
+        return [
+            Step(
+                "tools", "Make the tools ready", self._tools, fix="scripts/up goes on with the tools that are missing"
+            ),
+            Step("ml-environment", "Make the pipeline's Python environment", self._training_environment),
+            Step("host", "Set up the host", self._host, after=("tools",)),
+            Step("first-push", "Give the forge its main", self._first_push, after=("host",)),
+            Step("stack", "Provision the stack", self._stack, after=("host",)),
+            Step("data", "Seed the data set", self._data, after=("ml-environment", "stack")),
+            Step("applications", "Wait for Argo CD's Applications", self._applications, after=("first-push", "stack")),
+        ]
+
+    def is_unchanged(self) -> bool:
+        """Whether the last setup was made from this very input and everything is well."""
+        if fingerprint.recorded(self.stamp) != fingerprint.of_checkout(ROOT):
+            return False
+        return all(check.ok for check in health.all_of(self.cluster, self.paths))
+
+    def run(self, runner: Runner) -> bool:
+        """Do what is needed; returns whether anything was. Raises Failure."""
+        git.checkout(ROOT)
+        if self.is_unchanged():
+            return False
+        if os.geteuid() != 0:
+            raise Failure("only root can set up a host", "run it as root, for example with sudo")
+        before = fingerprint.of_checkout(ROOT)
+        self.stamp.unlink(missing_ok=True)
+        runner.run(self.steps())
+        # What was edited while it ran was not necessarily seen.
+        if fingerprint.of_checkout(ROOT) == before:
+            fingerprint.record(self.stamp, before)
+        return True
+
+    def advice(self) -> str:
+        """What to do to bring a newer checkout into the forge's main, or ""."""
+        source = git.checkout(ROOT)
+        with git.scratch(source, self._forge_login(), self.cluster.forge.clone_url) as scratch:
+            return first_push.advice(source, scratch, self.cluster.forge.clone_url, self.pushed)
+
+    def _forge_login(self) -> git.Login:
+        return git.Login("platform-admin", self.paths.secret("forge-admin-password"))
+
+    def _tools(self, context: Context) -> None:
+        context.command(sys.executable, "-m", "toolchain", "install", fix="check that the package registries answer")
+
+    def _training_environment(self, context: Context) -> str:
+        return environments.make(context, "ml").name
+
+    def _host(self, context: Context) -> str:
+        return ansible.playbook(context, "site.yml", self.cluster.name, self.paths)
+
+    def _first_push(self, context: Context) -> str:
+        source, url = git.checkout(ROOT), self.cluster.forge.clone_url
+        with git.scratch(source, self._forge_login(), url) as scratch:
+            pushed = first_push.push(source, scratch, url, self.pushed, context.say)
+        if not pushed:
+            return "main exists"
+        # Workflows are off until main has its first commit, so that this push starts none.
+        ansible.playbook(context, "forge_protect.yml", self.cluster.name, self.paths)
+        return "pushed"
+
+    def _stack(self, context: Context) -> str:
+        context.progress("preparing")
+        variables = stack.prepare(self.cluster, self.paths, context.say)
+        up = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color=never", "--suppress-permalink"]
+        said = context.command(*up, environment=variables, folder=ROOT, fix="scripts/up goes on from where it stopped")
+        changes = [line.strip() for line in said.splitlines() if line.strip().endswith("unchanged")]
+        return changes[-1] if changes else ""
+
+    def _data(self, context: Context) -> None:
+        python = environments.make(context, "ml") / "bin" / "python"
+        variables = {**os.environ, **environment(self.cluster, self.paths)}
+        variables["PYTHONPATH"] = os.pathsep.join([str(ROOT / "ml" / "src"), str(ROOT / "infra")])
+        context.command(python, "-m", "digits.seed", environment=variables, folder=ROOT / "ml")
+
+    def _applications(self, context: Context) -> None:
+        kubectl = Kubectl(self.paths)
+        refreshed: set[str] = set()
+
+        def waits_for() -> str | None:
+            found = {one.name: one for one in applications.all_of(kubectl)}
+            for name in health.PLATFORM_APPLICATIONS:
+                # Its last look at the forge may have been before the first push.
+                if name in found and name not in refreshed:
+                    applications.refresh(kubectl, name)
+                    refreshed.add(name)
+                if name not in found:
+                    return f"{name} does not exist yet"
+                if not found[name].is_settled:
+                    return f"{name}: {found[name].sync}, {found[name].health} {found[name].message}".strip()
+            return None
+
+        context.until(
+            waits_for,
+            seconds=_APPLICATIONS_SECONDS,
+            otherwise=lambda: Failure(
+                f"after {_APPLICATIONS_SECONDS // 60} minutes: {context.now}", "scripts/status shows every Application"
+            ),
+        )
+
+
+def set_up(cluster: str, verb: str = "up") -> tuple[Setup, Runner]:
+    """Set up `cluster` with progress on stderr; returns what later steps go on with. Raises Failure, SettingsError."""
+    paths = Paths.from_environment()
+    setup = Setup(load_cluster(cluster), paths)
+    runner = Runner(console.err(), paths.state / "logs", verb)
+    if not setup.run(runner):
+        runner.console.print("[green]ok[/green]   The platform is up and nothing it is made from has changed")
+    return setup, runner
+
+
+def tell_advice(setup: Setup) -> None:
+    """Say how a newer checkout reaches main, when it is one."""
+    if advice := setup.advice():
+        console.err().print(advice, markup=False)
+
+
+def _act(arguments: argparse.Namespace) -> int:
+    with lock.held("up"):
+        setup, runner = set_up(arguments.cluster)
+        tell_advice(setup)
+    if arguments.json:
+        sys.stdout.write(json.dumps({"steps": runner.records(), "seconds": runner.seconds()}, indent=2) + "\n")
+    elif runner.results:
+        console.out().print(runner.table(), soft_wrap=False)
+    return 0
+
+
+def main() -> int:
+    """The verb."""
+    parser = app.parser(
+        "up",
+        "Set up the platform on this host, or bring it to what the checkout says.\n\n"
+        "Safe to run again at any time: it goes on from whatever state the host is in.",
+    )
+    parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the steps and their times as JSON")
+    return app.run(parser, _act)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
