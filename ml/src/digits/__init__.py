@@ -1,0 +1,1 @@
+"""The training pipeline of the handwritten digits classifier: data, model, evaluation, packaging."""

@@ -1,0 +1,120 @@
+"""Stage `evaluate`: measure the exported model on the test set and check that it computes what torch computes."""
+
+from digits import reproducible  # isort: skip - must come before torch
+
+import argparse
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from digits import export, model, params
+from digits.errors import UserError, run
+from digits.prepare import CLASSES, Examples
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is known of a model: `metrics` for metrics.json, and the predicted digit of each test image, (n,)."""
+
+    metrics: dict[str, Any]
+    predicted: NDArray[np.int64]
+
+
+def evaluate(torch_logits: NDArray[np.float32], onnx_logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> Report:
+    """Compute the metrics of the served model from its logits (n, 10) and the true labels (n,).
+
+    Losses are mean cross-entropies in nats; `parity` is the largest absolute difference of the two sets of logits.
+    """
+    predicted = onnx_logits.argmax(1)
+    shifted = onnx_logits.astype(np.float64) - onnx_logits.max(1, keepdims=True)
+    log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(1))
+    recall = {str(digit): _rounded((predicted[labels == digit] == digit).mean()) for digit in range(CLASSES)}
+    metrics = {
+        "accuracy": _rounded((predicted == labels).mean()),
+        "loss": _rounded(-log_likelihood.mean()),
+        "parity": float(f"{np.abs(torch_logits - onnx_logits).max():.1e}"),
+        "recall": recall,
+        "test_images": len(labels),
+    }
+    return Report(metrics, predicted)
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 6)
+
+
+def check_parity(report: Report, torch_logits: NDArray[np.float32], tolerance: float) -> None:
+    """Refuse an export that differs from torch by more than `tolerance`, or in any answer. Raises `UserError`."""
+    difference = report.metrics["parity"]
+    if not difference <= tolerance:  # also when it is not a number
+        raise UserError(
+            f"model.onnx: its logits differ from torch by {difference}, more than evaluate.parity_tolerance "
+            f"{tolerance} of {params.PARAMS_FILE}; correct the export"
+        )
+    changed = int((torch_logits.argmax(1) != report.predicted).sum())
+    if changed:
+        raise UserError(f"model.onnx: answers differ from torch for {changed} images; correct the export")
+
+
+@torch.no_grad()
+def torch_logits(weights: Path, settings: params.Train, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Run the saved weights with torch on images (n, 8, 8); return logits (n, 10)."""
+    network = model.build(settings).eval()
+    export.load_weights(network, weights)
+    logits: NDArray[np.float32] = network(torch.from_numpy(images)).numpy()
+    return logits
+
+
+def onnx_logits(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Run the exported model with ONNX Runtime on images (n, 8, 8); return logits (n, 10). Raises `UserError`."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime has one exception class for each of its status codes
+        raise UserError(f"{path}: cannot be loaded ({error}); run `dvc repro train`") from None
+    (logits,) = session.run([export.OUTPUT], {export.INPUT: images})
+    return logits
+
+
+def write_metrics(metrics: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="ascii")
+
+
+def write_confusion(labels: NDArray[np.uint8], predicted: NDArray[np.int64], path: Path) -> None:
+    """Write one row a test image: its true and its predicted digit, the form of DVC's confusion template."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="ascii") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["actual", "predicted"])
+        table.writerows(zip(labels.tolist(), predicted.tolist(), strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the exported model.")
+    parser.add_argument("data", type=Path, help="directory with test.safetensors")
+    parser.add_argument("model", type=Path, help="directory with model.safetensors and model.onnx")
+    parser.add_argument("metrics", type=Path, help="JSON file for the metrics")
+    parser.add_argument("confusion", type=Path, help="CSV file for the confusion matrix")
+    arguments = parser.parse_args()
+    settings = params.load()
+    reproducible.start(settings.train.seed)
+    test = Examples.load(arguments.data / "test.safetensors")
+    reference = torch_logits(arguments.model / "model.safetensors", settings.train, test.images)
+    served = onnx_logits(arguments.model / "model.onnx", test.images)
+    report = evaluate(reference, served, test.labels)
+    check_parity(report, reference, settings.evaluate.parity_tolerance)
+    write_metrics(report.metrics, arguments.metrics)
+    write_confusion(test.labels, report.predicted, arguments.confusion)
+    print(f"accuracy {report.metrics['accuracy']:.4f}, parity {report.metrics['parity']:g}")
+
+
+if __name__ == "__main__":
+    run(main)

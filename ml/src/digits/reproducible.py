@@ -1,0 +1,25 @@
+"""Make two runs on one kind of device give the same bytes.
+
+Importing this module, before anything else imports torch, sets what the numeric libraries read when they load.
+"""
+
+import os
+
+# One code path on every x86 processor: results then do not depend on the machine that a runner happens to get.
+os.environ.setdefault("ATEN_CPU_CAPABILITY", "default")
+os.environ.setdefault("MKL_CBWR", "COMPATIBLE")
+# Without a fixed workspace cuBLAS may choose another algorithm in the next run.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+import torch  # the variables above must be set first
+
+
+def start(seed: int) -> torch.device:
+    """Fix every source of chance and return the device to use: a GPU where there is one, else the CPU."""
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    # Sums are split by thread, so their rounding would follow the number of cores.
+    torch.set_num_threads(1)
+    torch.backends.mkldnn.enabled = False
+    torch.backends.cudnn.benchmark = False
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
