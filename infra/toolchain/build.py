@@ -59,7 +59,7 @@ class Builder:
 
     def _web_assets(self, tool: Tool, source: Path, work: Path) -> None:
         """Build the front-end with the pnpm that `node/package-lock.json` pins and the module's own lock file."""
-        node = self.runtimes.node()
+        node, npm = self.runtimes.node()
         environment = os.environ | {
             "PATH": f"{node}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "CI": "true",
@@ -75,7 +75,7 @@ class Builder:
         tools = work / "tools"
         shutil.copytree(_NODE_FOLDER, tools)
         log = f"{tool.name}-web"
-        self.commands.run(log, [node / "npm", "ci", "--ignore-scripts"], folder=tools, environment=environment)
+        self.commands.run(log, [*npm, "ci", "--ignore-scripts"], folder=tools, environment=environment)
         pnpm = tools / "node_modules" / ".bin" / "pnpm"
         for words in (["install", "--frozen-lockfile"], ["exec", "vite", "build"]):
             self.commands.run(log, [pnpm, *words], folder=source, environment=environment)
@@ -113,10 +113,10 @@ def _copy(source: Path, folders: Iterable[tuple[str, str]], target: Path) -> Non
 def _copy_writable(source: str, target: str) -> None:
     """Copy a file's content only: the module cache's mode is read-only, its times say nothing."""
     shutil.copyfile(source, target)
-    Path(target).chmod(0o755 if os.stat(source).st_mode & stat.S_IXUSR else 0o644)
+    Path(target).chmod(0o755 if Path(source).stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def _make_writable(folder: Path) -> None:
     """copytree gives each folder its source's mode, and the module cache's folders are read-only."""
     for place, _, _ in os.walk(folder):
-        os.chmod(place, 0o755)
+        Path(place).chmod(0o755)

@@ -56,8 +56,8 @@ def install(
 ) -> list[Installed]:
     """Make the named tools (all for None) ready in the cache and link their binaries in `<cache>/bin`.
 
-    Tools that another process is making are waited for. `log` gets one line an event; without it they go to stderr, with
-    live rows on a terminal. Raises ToolchainError; what was finished until then stays, so the next run goes on from it.
+    Tools that another process is making are waited for. `log` gets one line an event; without it they go to stderr,
+    with live rows on a terminal. Raises ToolchainError; what was finished until then stays, and the next run goes on.
     """
     return Installer(paths, log, downloader).install(manifest.select(tools or manifest.load(), names))
 
@@ -89,6 +89,10 @@ class Installer:
         source = self._store.source(tool)
         return self._installed(tool, source) if source else None
 
+    def cancel(self) -> None:
+        """Make an `install` in another thread stop, with everything that it started."""
+        self._commands.cancel()
+
     def install(self, tools: list[Tool]) -> list[Installed]:
         """Obtain what is missing and link everything."""
         done = {tool.name: self.ready(tool) for tool in tools}
@@ -115,7 +119,7 @@ class Installer:
                 if failed:
                     for future in futures:
                         future.cancel()
-                    self._commands.cancel()
+                    self.cancel()
         failures = [error for future in futures if not future.cancelled() and (error := future.exception())]
         for failure in sorted(failures, key=lambda error: isinstance(error, Cancelled)):
             raise failure
@@ -149,7 +153,8 @@ class Installer:
 
     def _fill(self, tool: Tool, folder: Path, all_missing: list[Tool]) -> str:
         release = self._release(tool)
-        if release:
+        # A host that is out of reach was said so once; its other tools go on to the build without another word.
+        if release and self._downloader.reaches(release):
             try:
                 with self._progress.tool(tool.name, f"downloading {tool.version}"):
                     self._downloader.install(tool, release, folder)

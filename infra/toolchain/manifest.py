@@ -113,6 +113,8 @@ def _tool(name: str, entry: Any, folder: Path, path: Path) -> Tool:
     for key in sorted(set(entry) - _KEYS):
         raise wrong(key, "unknown key", f"known keys: {', '.join(sorted(_KEYS))}")
     arguments = entry.get("version-arguments", ["--version"])
+    if isinstance(arguments, list):
+        arguments = {"*": arguments}
     release = entry.get("release", {})
     _check_release(release, wrong)
     module = _GoModule.read(folder / "go.mod")
@@ -133,9 +135,7 @@ def _tool(name: str, entry: Any, folder: Path, path: Path) -> Tool:
         go=module.go,
         folder=folder,
         accepts=accepted,
-        version_arguments={
-            binary: tuple(words) for binary, words in (arguments if isinstance(arguments, dict) else {"*": arguments}).items()
-        },
+        version_arguments={binary: tuple(words) for binary, words in arguments.items()},
         ldflags=ldflags,
         tags=tuple(entry.get("tags", [])),
         cgo=entry.get("cgo", False),

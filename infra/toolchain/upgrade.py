@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from toolchain import manifest, versions
 from toolchain.build import Builder
@@ -49,7 +50,7 @@ def _start_module(tool: Tool, work: Path) -> None:
     (work / "go.mod").write_text(text, encoding="utf-8")
 
 
-def _replacements(ours: Mapping, theirs: Mapping, version: str) -> dict[str, str]:
+def _replacements(ours: Mapping[str, Any], theirs: Mapping[str, Any], version: str) -> dict[str, str]:
     """The replacements that the new version needs: Go takes them from the main module only, never from a dependency.
 
     Kubernetes replaces its staging modules by folders of its repository; they are published as v0 of the same release.

@@ -33,7 +33,7 @@ export_index() { # PYTHON
 # uv from PATH, else from the Python package index into an environment of its own, checked against its hashes.
 find_uv() { # PYTHON
   if command -v uv >/dev/null && uv --version >/dev/null 2>&1; then
-    command -v uv
+    link_uv "$(command -v uv)"
     return
   fi
   local lock=$root/requirements/bootstrap.txt sum home
@@ -50,7 +50,14 @@ find_uv() { # PYTHON
       -r "$lock" >&2 || fail "uv could not be installed" "check that pip reaches the Python package index" 1
     : >"$home/.complete"
   fi
-  printf '%s\n' "$home/bin/uv"
+  link_uv "$home/bin/uv"
+}
+
+# Scripts that run later find uv where they find every other tool.
+link_uv() { # UV
+  mkdir -p "$cache/bin"
+  [[ $1 == "$cache/bin/uv" ]] || ln -sfn "$1" "$cache/bin/uv"
+  printf '%s\n' "$1"
 }
 
 # Debian ships Python without the module that makes environments.
@@ -78,7 +85,7 @@ make_venv() { # GROUP VENV
     uv=$(find_uv "$python")
     printf 'bootstrap: making the Python environment %s ...\n' "${venv##*/}" >&2
     rm -rf "$venv"
-    export UV_PYTHON_DOWNLOADS=never UV_NO_CONFIG=1
+    export UV_PYTHON_DOWNLOADS=never
     "$uv" venv --quiet --no-project --python "$python" "$venv" >&2 || fail "uv cannot make $venv" "see above" 1
     # Compiled now, because PYTHONDONTWRITEBYTECODE in the environment would make every later start compile all of it.
     "$uv" pip sync --quiet --require-hashes --compile-bytecode --python "$venv/bin/python" "$lock" >&2 ||
