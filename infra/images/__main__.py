@@ -1,4 +1,4 @@
-"""`python -m images build|list`: see `--help`."""
+"""`python -m images build|list|pin`: see `--help`."""
 
 import argparse
 import json
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from images.catalog import Image, images
+from images.catalog import DIGESTS, Image, images, pinned_digests
 from images.errors import ImageError
 from images.inputs import tool
 from images.registry import Registry
 from images.store import Outcome, Store
+from images.upstream import current_digest
 from settings import Paths, SettingsError, load_cluster
 
 # Whose digests Pulumi hands to Argo CD, besides those of our own images.
@@ -32,10 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        if options.command == "list":
-            _list(options.json)
-        else:
-            _build(options)
+        match options.command:
+            case "list":
+                _list(options.json)
+            case "pin":
+                _pin(options.only)
+            case _:
+                _build(options)
     except (ImageError, SettingsError) as error:
         _say(f"error: {error}")
         return 2
@@ -55,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--no-push", action="store_true", help="fill the cache only, before there is a registry")
     listing = commands.add_parser("list", help="print the upstream references")
     listing.add_argument("--json", action="store_true", help="as an object by name")
+    pin = commands.add_parser("pin", help="write the digests that upstream's tags have now to digests.json")
+    pin.add_argument("--only", nargs="+", metavar="NAME", choices=_names(), help="pin these only")
     return parser
 
 
@@ -69,6 +75,18 @@ def _pushed() -> list[Image]:
 def _list(as_json: bool) -> None:
     references = {image.name: image.upstream for image in _pushed()}
     print(json.dumps(references) if as_json else "\n".join(references.values()))
+
+
+def _pin(only: Sequence[str] | None) -> None:
+    crane = tool("crane", Paths.from_environment())
+    upstreams = [image for image in _pushed() if image.registry]
+    known = pinned_digests()
+    digests = {image.upstream: known[image.upstream] for image in upstreams if image.upstream in known}
+    for image in upstreams:
+        if not only or image.name in only:
+            digests[image.upstream] = current_digest(image, crane)
+            _say(f"{image.upstream}@{digests[image.upstream]}")
+    DIGESTS.write_text(json.dumps(digests, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _build(options: argparse.Namespace) -> None:

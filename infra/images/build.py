@@ -18,13 +18,13 @@ TIMESTAMP = 315_619_200
 CAP_NET_BIND_SERVICE = 10
 
 
-def build(image: Image, base: Path | None, work: Path, target: Path, paths: Paths) -> None:
-    """Build `image` upon the OCI layout `base` into the OCI layout `target`. `work` is an empty directory beside it.
+def build(image: Image, base: Path | None, work: Path, target: Path, log: Path, paths: Paths) -> None:
+    """Build `image` upon the OCI layout `base` into the OCI layout `target`.
 
-    Raises ImageError.
+    `work` is an empty directory on the same disk; what the programs say goes to `log`. Raises ImageError.
     """
     context = work / "context"
-    _fill_context(image, context, work, paths)
+    _fill_context(image, context, work, log, paths)
     volumes: list[str] = []
     if image.base:
         packages = work / "packages"
@@ -35,7 +35,6 @@ def build(image: Image, base: Path | None, work: Path, target: Path, paths: Path
         (work / "base").symlink_to(base)
     environment = _private_storage(work)
     policy = f"--signature-policy={work}/policy.json"
-    log = work / "log"
     run(
         [
             "buildah",
@@ -71,12 +70,25 @@ def digest(layout: Path) -> str:
     return value
 
 
+def intact(layout: Path) -> bool:
+    """Whether an OCI layout has every blob in full, which a power cut may have undone."""
+    try:
+        blobs = layout / "blobs" / "sha256"
+        manifest = json.loads((blobs / digest(layout).removeprefix("sha256:")).read_text(encoding="utf-8"))
+        return all(
+            (blobs / blob["digest"].removeprefix("sha256:")).stat().st_size == blob["size"]
+            for blob in (manifest["config"], *manifest["layers"])
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def size(layout: Path) -> int:
     """Bytes of an OCI layout: what is pushed and pulled, compressed."""
     return sum(blob.stat().st_size for blob in (layout / "blobs").rglob("*") if blob.is_file())
 
 
-def _fill_context(image: Image, context: Path, work: Path, paths: Paths) -> None:
+def _fill_context(image: Image, context: Path, work: Path, log: Path, paths: Paths) -> None:
     context.mkdir(parents=True)
     for path in image.recipe.iterdir():
         if path.is_file():
@@ -93,9 +105,9 @@ def _fill_context(image: Image, context: Path, work: Path, paths: Paths) -> None
         else:
             shutil.copy(source, context / name)
     if image.requirements:
-        _install_requirements(image.requirements, context / "packages", work / "log", paths)
+        _install_requirements(image.requirements, context / "packages", log, paths)
     if image.name == "debian":
-        debian.make_base(context / "rootfs.tar", work, debian.host_mirror())
+        debian.make_base(context / "rootfs.tar", work, log, debian.host_mirror())
 
 
 def _permit_low_ports(program: Path) -> None:

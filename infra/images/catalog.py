@@ -7,7 +7,7 @@ ours carries (pause, Redis, Python) stand below; a test compares them with what 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from images.errors import ImageError
 from settings import ROOT
 
 HERE = Path(__file__).resolve().parent
+DIGESTS = HERE / "digests.json"
 PAUSE_VERSION = "3.10.1"
 REDIS_TAG = "8.2.3-alpine"
 PYTHON_TAG = "3.11-slim-bookworm"
@@ -38,6 +39,7 @@ class Image:
     requirements: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
     bind_low_ports: tuple[str, ...] = ()  # tools that a non-root user starts on a port below 1024
+    digest: str = ""  # of the upstream image, where it is pinned; otherwise it is built
     pushed: bool = True
 
     @property
@@ -49,15 +51,10 @@ class Image:
     def upstream(self) -> str:
         return f"{self.registry}/{self.path}" if self.registry else self.path
 
-    @property
-    def digest(self) -> str:
-        """The pinned digest of the upstream image, or empty: then it is built."""
-        return pinned_digests().get(self.upstream, "")
 
-
-@cache
-def pinned_digests() -> Mapping[str, str]:
-    document: dict[str, str] = json.loads((HERE / "digests.json").read_text(encoding="utf-8"))
+def pinned_digests() -> dict[str, str]:
+    """The digests of `digests.json` by upstream reference: a new version has none until someone pins it."""
+    document: dict[str, str] = json.loads(DIGESTS.read_text(encoding="utf-8"))
     return document
 
 
@@ -141,7 +138,8 @@ def images() -> Mapping[str, Image]:
             tools=("act", "crane", "uv"),
         ),
     )
-    return {image.name: image for image in every}
+    pinned = pinned_digests()
+    return {image.name: replace(image, digest=pinned.get(image.upstream, "")) for image in every}
 
 
 def reference(name: str) -> str:

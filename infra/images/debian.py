@@ -115,7 +115,7 @@ def write_settings(folder: Path, mirror: Mirror) -> None:
         shutil.copy(Path(__file__).parent / "debian" / script, folder)
 
 
-def make_base(target: Path, work: Path, mirror: Mirror) -> None:
+def make_base(target: Path, work: Path, log: Path, mirror: Mirror) -> None:
     """Write the base's root file system as a tar file: apt and ca-certificates, no documentation, nothing of the host.
 
     `work` is a scratch directory on a disk. Raises ImageError.
@@ -147,7 +147,7 @@ def make_base(target: Path, work: Path, mirror: Mirror) -> None:
             str(work / "base.list"),
         ],
         "the Debian base",
-        log=work / "log",
+        log=log,
         environment={"TMPDIR": str(work)},
     )
 

@@ -13,6 +13,7 @@ from settings import ROOT, Paths
 
 # Raise it when the builder itself comes to make something else of the same inputs.
 FORMAT = 1
+ELF = b"\x7fELF"
 
 
 def requirements_file(group: str) -> Path:
@@ -23,7 +24,10 @@ def tool(name: str, paths: Paths) -> Path:
     """A program of the toolchain: `<cache>/bin/<name>`. Raises ImageError."""
     path = paths.bin / name
     if not path.is_file():
-        raise ImageError(f"{path}: is missing; scripts/up builds the tools, or run python -m toolchain install")
+        raise ImageError(f"{path}: is missing; scripts/up builds the tools, or run python -m toolchain install {name}")
+    with path.open("rb") as stream:
+        if stream.read(len(ELF)) != ELF:
+            raise ImageError(f"{path.resolve()}: is a script, which cannot go into an image; put the real {name} there")
     return path.resolve()
 
 

@@ -57,11 +57,11 @@ class Registry:
                 f"registry {self.host}: does not answer ({reason}); scripts/up starts it, scripts/doctor says more"
             ) from None
 
-    def push(self, layout: Path, repository: str, tags: list[str]) -> None:
-        """Push the one image of an OCI layout under each tag. Raises ImageError."""
+    def push(self, layout: Path, repository: str, tags: list[str], work: Path) -> None:
+        """Push the one image of an OCI layout under each tag; `work` is for scratch files. Raises ImageError."""
         first, *others = tags
         name = f"{self.host}/{repository}"
-        with self._login() as environment:
+        with self._login(work) as environment:
             run([str(self.crane), "push", "--insecure", str(layout), f"{name}:{first}"], name, environment=environment)
             for tag in others:
                 run([str(self.crane), "tag", "--insecure", f"{name}:{first}", tag], name, environment=environment)
@@ -78,9 +78,10 @@ class Registry:
         return base64.b64encode(f"{USER}:{self.password}".encode()).decode()
 
     @contextmanager
-    def _login(self) -> Iterator[dict[str, str]]:
+    def _login(self, work: Path) -> Iterator[dict[str, str]]:
         """Variables under which crane is logged in, by a file that only we read and that goes afterwards."""
-        with tempfile.TemporaryDirectory(prefix="registry-login-") as folder:
+        work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="login-", dir=work) as folder:
             config = Path(folder) / "config.json"
             config.touch(mode=0o600)
             config.write_text(json.dumps({"auths": {self.host: {"auth": self._basic()}}}), encoding="utf-8")

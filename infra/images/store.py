@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
-from images import build, upstream
+from images import build, commands, upstream
 from images.catalog import Image, images
 from images.errors import ImageError
 from images.inputs import Hasher, tool
@@ -41,6 +41,8 @@ class Store:
         self._report = report
         self._refresh = refresh
         self._fresh: set[str] = set()
+        self._failed: dict[str, ImageError] = {}
+        self._noticed = Event()
         self._hasher = Hasher(paths)
         self._locks: Mapping[str, Lock] = {name: Lock() for name in images()}
 
@@ -73,12 +75,19 @@ class Store:
         Raises ImageError once all are tried.
         """
         outcomes, problems = [], []
-        with ThreadPoolExecutor(WORKERS) as pool:
+        pool = ThreadPoolExecutor(WORKERS)
+        try:
             for future in [pool.submit(self._bring, images()[name], registry) for name in names]:
                 try:
                     outcomes.append(future.result())
                 except ImageError as error:
                     problems.append(str(error))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            commands.stop_all()
+            raise
+        finally:
+            pool.shutdown()
         if problems:
             raise ImageError("\n".join(dict.fromkeys(problems)))
         return outcomes
@@ -102,7 +111,7 @@ class Store:
         changed = False
         if registry:
             changed = registry.digest(image.repository, image.tag) != digest
-            registry.push(layout, image.repository, [image.tag, inputs_tag])
+            registry.push(layout, image.repository, [image.tag, inputs_tag], self._work)
             how += ", pushed"
         seconds = time.monotonic() - started
         self._report(f"image {image.path}: {how} ({build.size(layout) / 1e6:.1f} MB, {seconds:.1f} s)")
@@ -112,20 +121,19 @@ class Store:
         """The OCI layout of an image, made if need be, and how it was had."""
         target = self.root / image.name / inputs
         with self._locks[image.name]:
-            if target.is_dir() and (image.name in self._fresh or not self._refresh):
+            if build.intact(target) and (image.name in self._fresh or not self._refresh):
                 os.utime(target)
                 return target, "cached"
+            if image.name in self._failed:
+                raise self._failed[image.name]
             work = self._work / image.name
             made = work / "layout"
             work.mkdir(parents=True)
-            if upstream.pull(image, made, tool("crane", self._paths)):
-                how = "pulled"
-            else:
-                base = self._layout(images()[image.base], self._hasher.image(image.base))[0] if image.base else None
-                if not image.pushed:
-                    self._report(f"image {image.path}: building, which takes a minute")
-                build.build(image, base, work, made, self._paths)
-                how = "built"
+            try:
+                how = "pulled" if self._pull(image, made) else self._build(image, work, made)
+            except ImageError as error:
+                self._failed[image.name] = error
+                raise
             target.parent.mkdir(exist_ok=True)
             build.remove(target)
             made.rename(target)
@@ -133,6 +141,30 @@ class Store:
             self._fresh.add(image.name)
             self._forget_older(target.parent)
             return target, how
+
+    def _build(self, image: Image, work: Path, target: Path) -> str:
+        base = self._layout(images()[image.base], self._hasher.image(image.base))[0] if image.base else None
+        if not image.pushed:
+            self._report(f"image {image.path}: building, which takes a minute")
+        log = self.root / "logs" / f"{image.name}.log"
+        log.parent.mkdir(exist_ok=True)
+        log.unlink(missing_ok=True)
+        build.build(image, base, work, target, log, self._paths)
+        return "built"
+
+    def _pull(self, image: Image, target: Path) -> bool:
+        if not image.digest:
+            return False
+        try:
+            upstream.pull(image, target, tool("crane", self._paths))
+        except ImageError as error:
+            build.remove(target)
+            # Said once: where one registry cannot be reached, the others mostly cannot either.
+            if not self._noticed.is_set():
+                self._noticed.set()
+                self._report(f"images: {error}; building what cannot be pulled")
+            return False
+        return True
 
     def _forget_older(self, folder: Path) -> None:
         newest_first = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -1,7 +1,6 @@
-"""Pulling an image by its pinned digest, where the machine reaches the upstream registry."""
+"""The upstream registries: pulling an image by its pinned digest, and pinning."""
 
 import platform
-import ssl
 import urllib.error
 import urllib.request
 from functools import cache
@@ -27,29 +26,29 @@ def reachable(registry: str) -> bool:
         if error.code != 401:
             return False
         headers = error.headers
-    except (OSError, ssl.SSLError):
+    except OSError:
         return False
     return "Docker-Distribution-Api-Version" in headers or "Www-Authenticate" in headers
 
 
-def pull(image: Image, target: Path, crane: Path) -> bool:
-    """Pull `image` by digest into the OCI layout `target`; False where it has no pin, or cannot be pulled."""
-    if not image.digest or not reachable(image.registry):
-        return False
+def pull(image: Image, target: Path, crane: Path) -> None:
+    """Pull `image` by its pinned digest, for this machine's architecture, into the OCI layout `target`.
+
+    Raises ImageError where its registry does not answer or does not have it.
+    """
+    if not reachable(image.registry):
+        raise ImageError(f"{image.registry} does not answer")
     machine = platform.machine()
+    architecture = ARCHITECTURES.get(machine, machine)
     source = f"{image.registry}/{image.repository}@{image.digest}"
-    try:
-        run(
-            [
-                str(crane),
-                "pull",
-                "--format=oci",
-                f"--platform=linux/{ARCHITECTURES.get(machine, machine)}",
-                source,
-                str(target),
-            ],
-            image.name,
-        )
-    except ImageError:
-        return False
-    return True
+    run(
+        [str(crane), "pull", "--format=oci", f"--platform=linux/{architecture}", source, str(target)],
+        f"{image.registry}: {image.repository} cannot be pulled",
+    )
+
+
+def current_digest(image: Image, crane: Path) -> str:
+    """The digest that the image's tag has upstream now. Raises ImageError."""
+    if not reachable(image.registry):
+        raise ImageError(f"{image.registry} does not answer; pin on a machine that reaches it")
+    return run([str(crane), "digest", image.upstream], image.upstream).strip()
