@@ -39,7 +39,7 @@ class Launcher:
         except WorkflowError as error:
             return verdict.trust, await self._refuse(task.id, client, str(error))
         runner = client.credentials.uuid if client.credentials else ""
-        record = pods.record(task, job, pool, runner, verdict, now())
+        record = pods.record(task, job, pool, runner=runner, verdict=verdict, now=now())
         try:
             pod = await self.kube.create("pods", pods.build_pod(record, pool))
             payload = await self.kube.create("secrets", pods.build_payload(record, task, job, pod))

@@ -67,7 +67,7 @@ class Record:
         )
 
 
-def record(task: Task, job: Job, pool: Pool, runner: str, verdict: Verdict, now: datetime) -> Record:
+def record(task: Task, job: Job, pool: Pool, *, runner: str, verdict: Verdict, now: datetime) -> Record:
     """What is kept of a task that is about to start."""
     workflow = str(task.context.get("workflow") or "")
     grants = [

@@ -1,0 +1,202 @@
+"""A real Gitea with one private repository, an admin, a member and an outsider."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from runner_harness.process import eventually, free_port, running, tool
+
+PASSWORD = "not-a-secret-1"
+REPOSITORY = "ml/platform"
+
+_SETTINGS = """
+RUN_USER = {user}
+I_AM_BEING_UNSAFE_RUNNING_AS_ROOT = true
+WORK_PATH = {work}
+[server]
+HTTP_ADDR = 127.0.0.1
+HTTP_PORT = {port}
+ROOT_URL = http://127.0.0.1:{port}/
+DISABLE_SSH = true
+OFFLINE_MODE = true
+STATIC_ROOT_PATH = {assets}
+[database]
+DB_TYPE = sqlite3
+PATH = {work}/gitea.db
+[security]
+INSTALL_LOCK = true
+SECRET_KEY = test
+PASSWORD_HASH_ALGO = pbkdf2$1000$50
+[service]
+DISABLE_REGISTRATION = true
+[actions]
+ENABLED = true
+[repository]
+DEFAULT_BRANCH = main
+[log]
+LEVEL = warn
+MODE = console
+[cron]
+ENABLED = false
+"""
+
+
+class Forge:
+    """Calls a running Gitea."""
+
+    def __init__(self, url: str, work: Path, command: list[str]) -> None:
+        self.url = url
+        self._work = work
+        self._command = command
+        self._clones = 0
+        self._people: dict[str, httpx.Client] = {}
+
+    def gitea(self, *arguments: str) -> str:
+        """Run Gitea's own command line."""
+        return subprocess.run([*self._command, *arguments], check=True, capture_output=True, text=True).stdout
+
+    def api(self, method: str, path: str, *, user: str = "root", **options: Any) -> Any:
+        """Call the REST API as a person; the JSON answer."""
+        if user not in self._people:
+            self._people[user] = httpx.Client(
+                base_url=f"{self.url}/api/v1", auth=(user, PASSWORD), trust_env=False, timeout=30
+            )
+        response = self._people[user].request(method, path, **options)
+        assert response.status_code < 300, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json() if response.content else None
+
+    def web(self, method: str, path: str, *, user: str = "root", **options: Any) -> httpx.Response:
+        """Call what only the web pages offer, such as cancelling a run, as a signed-in person."""
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=30, headers={"Origin": self.url}) as client:
+            client.post("/user/login", data={"user_name": user, "password": PASSWORD})
+            return client.request(method, path, **options)
+
+    def registration_token(self) -> str:
+        """A token with which a runner may register."""
+        return self.gitea("actions", "generate-runner-token").strip()
+
+    def push(
+        self, branch: str, files: dict[str, str], *, user: str = "root", repository: str = REPOSITORY, base: str = "main"
+    ) -> str:
+        """Commit files on a branch (made from `base`) and push it; the commit's id."""
+        self._clones += 1
+        clone = self._work / f"clone-{self._clones}"
+        remote = self.url.replace("://", f"://{user}:{PASSWORD}@") + f"/{repository}.git"
+        environment = os.environ | {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
+
+        def git(*arguments: str) -> str:
+            identity = ["-c", f"user.name={user}", "-c", f"user.email={user}@localhost", "-c", "commit.gpgsign=false"]
+            done = subprocess.run(["git", *identity, *arguments], cwd=clone, env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            return done.stdout.strip()
+
+        clone.mkdir()
+        git("init", "-q", "-b", branch)
+        git("remote", "add", "origin", remote)
+        heads = git("ls-remote", "--heads", "origin")
+        start = branch if f"refs/heads/{branch}\n" in heads + "\n" else base
+        if f"refs/heads/{start}\n" in heads + "\n":
+            git("fetch", "-q", "origin", start)
+            git("checkout", "-q", "-B", branch, "FETCH_HEAD")
+        for name, text in files.items():
+            path = clone / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        git("add", "-A")
+        git("commit", "-q", "-m", f"change {branch}")
+        git("push", "-q", "origin", branch)
+        return git("rev-parse", "HEAD")
+
+    def runs(self, head_sha: str = "", event: str = "") -> list[dict[str, Any]]:
+        """The workflow runs, newest first."""
+        parameters = {key: value for key, value in {"head_sha": head_sha, "event": event}.items() if value}
+        answer = self.api("GET", f"/repos/{REPOSITORY}/actions/runs", params=parameters)
+        return list(answer["workflow_runs"] or [])
+
+    def run_of(self, workflow: str, head_sha: str, after: int = 0) -> dict[str, Any]:
+        """The run of a workflow file for a commit, once there is one newer than run `after`."""
+
+        def found() -> dict[str, Any] | None:
+            runs = [run for run in self.runs(head_sha) if run["path"].startswith(f"{workflow}@") and run["id"] > after]
+            return runs[0] if runs else None
+
+        return eventually(found, f"a run of {workflow} for {head_sha}") or {}
+
+    def finished(self, run: dict[str, Any], seconds: float = 90) -> dict[str, Any]:
+        """The run's only job once it is over; `conclusion` and `steps` say how it went."""
+
+        def done() -> dict[str, Any] | None:
+            job = self.job(run)
+            return job if job["status"] == "completed" else None
+
+        return eventually(done, f"the end of run {run['id']} ({run['path']})", seconds) or {}
+
+    def job(self, run: dict[str, Any]) -> dict[str, Any]:
+        """The run's only job."""
+        [job] = self.api("GET", f"/repos/{REPOSITORY}/actions/runs/{run['id']}/jobs")["jobs"]
+        return dict(job)
+
+    def log(self, job: dict[str, Any]) -> str:
+        """The job's log without its times."""
+        response = self._people["root"].get(f"/repos/{REPOSITORY}/actions/jobs/{job['id']}/logs")
+        if response.status_code == 404:
+            return ""
+        assert response.status_code == 200, response.text
+        return "\n".join(line.partition(" ")[2] for line in response.text.splitlines())
+
+    def cancel(self, run: dict[str, Any]) -> None:
+        """Cancel a run as a person does on its page."""
+        response = self.web("POST", f"/{REPOSITORY}/actions/runs/{run['id']}/cancel")
+        assert response.status_code < 400, response.text
+
+
+@contextmanager
+def gitea(work: Path) -> Iterator[Forge]:
+    """A Gitea on loopback until the block ends."""
+    work.mkdir(parents=True)
+    binary = Path(tool("gitea")).resolve()
+    port = free_port()
+    settings = work / "app.ini"
+    user = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
+    settings.write_text(_SETTINGS.format(user=user, work=work, port=port, assets=_assets(binary, work)))
+    command = [str(binary), "--config", str(settings)]
+    environment = os.environ | {"HOME": str(work)}
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        try:
+            return httpx.get(f"{url}/api/healthz", trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    with running([*command, "web"], work / "gitea.log", ready, environment):
+        forge = Forge(url, work, command)
+        for name, *flags in (("root", "--admin"), ("member",), ("outsider",)):
+            forge.gitea(
+                *("admin", "user", "create", "--username", name, "--password", PASSWORD),
+                *("--email", f"{name}@localhost.localdomain", "--must-change-password=false", *flags),
+            )
+        forge.api("POST", "/orgs", json={"username": "ml", "visibility": "private"})
+        forge.api("POST", "/orgs/ml/repos", json={"name": "platform", "private": True, "auto_init": False})
+        for person, permission in (("member", "write"), ("outsider", "read")):
+            forge.api("PUT", f"/repos/{REPOSITORY}/collaborators/{person}", json={"permission": permission})
+        yield forge
+
+
+def _assets(binary: Path, work: Path) -> Path:
+    """Gitea's templates and options: beside the binary, or those of the Go module that it was built from."""
+    if (binary.parent / "static").is_dir():
+        return binary.parent / "static"
+    cache = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
+    modules = sorted((cache / "go" / "mod" / "code.gitea.io").glob("gitea@v*"))
+    assert modules, f"no Gitea module under {cache}/go/mod: run `scripts/test`, which builds the tools first"
+    assets = work / "assets"
+    assets.mkdir()
+    for name in ("templates", "options", "public"):
+        (assets / name).symlink_to(modules[-1] / name)
+    return assets

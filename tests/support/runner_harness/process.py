@@ -1,0 +1,63 @@
+"""Tools and ports for the services that tests start."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+def tool(name: str) -> str:
+    """The path of a tool that this project built."""
+    path = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform")) / "bin" / name
+    if not path.exists():
+        raise AssertionError(f"{path} is missing: run `scripts/test`, which builds the tools first")
+    return str(path)
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(
+    command: Sequence[str], log: Path, ready: Callable[[], bool], environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a service until the block ends; raises AssertionError with its log when it does not become ready."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+    try:
+        deadline = time.monotonic() + 60
+        while not ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{command[0]} is not ready:\n{log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def eventually(probe: Callable[[], Value], what: str, seconds: float = 60) -> Value:
+    """The first true value of `probe`; raises AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = probe()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.1)
