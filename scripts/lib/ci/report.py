@@ -1,10 +1,12 @@
 """Job `report`, always from main: judge a pull request in a status and one comment; commit what training left.
 
 Started by the pull request itself and again when its training ends. Each start looks at the facts (the head's files,
-what training left, main's metrics) and states what follows, so it does not matter which start comes first or is repeated. The head's files are read as git objects; nothing of them is executed.
+what training left, main's metrics) and states what follows, so it does not matter which comes first or is repeated.
+The head's files are read as git objects; nothing of them is executed.
 """
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from forge import Forge, PullRequest, StatusState, WorkflowRun
 
 CONTEXT = "quality-gate"
 TRAIN_WORKFLOW = "train.yml"
+TRAINED_BY = "Trained by"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Job:
     def _commit(self, pull: PullRequest, line: pipeline.Pipeline, left: candidate.Candidate, main: Tree) -> None:
         """Commit what training left, and judge the new head at once."""
         training = self._training(pull.head_sha)
-        source = f"\n\nTrained by {training.url}" if training else ""
+        source = f"\n\n{TRAINED_BY} {training.url}" if training else ""
         message = f"Record the training of {pull.head_sha[:10]}{source}\n"
         head = self.repository.write_commit(pull.head_sha, message, left.files, tuple(sorted(left.replaced)))
         try:
@@ -102,11 +105,9 @@ class Job:
             print(f"{pull.head_branch} has newer commits, which are trained by themselves: nothing was committed")
             return
         print(f"committed {head} on {pull.head_branch}")
-        self._judge(dataclasses.replace(pull, head_sha=head), line, CommitTree(self.repository, head), main, training)
+        self._judge(dataclasses.replace(pull, head_sha=head), line, CommitTree(self.repository, head), main)
 
-    def _judge(
-        self, pull: PullRequest, line: pipeline.Pipeline, tree: Tree, main: Tree, training: WorkflowRun | None = None
-    ) -> None:
+    def _judge(self, pull: PullRequest, line: pipeline.Pipeline, tree: Tree, main: Tree) -> None:
         """The lock is fresh: compare with main."""
         problems = remote.missing(main, FOLDER, lock.remote_objects(tree, line))
         tolerance, before, after = 0.0, None, None
@@ -117,7 +118,7 @@ class Job:
         except Failure as error:
             problems.append(str(error))
         verdict = gate.judge(before, after, tolerance, problems)
-        url = training.url if training else ""
+        url = self._trained_by(pull.head_sha)
         report = comment.Report(
             pull.number,
             pull.head_sha,
@@ -141,6 +142,13 @@ class Job:
     def _training(self, sha: str) -> WorkflowRun | None:
         """The latest training run of a commit."""
         return next((run for run in self.forge.workflow_runs(sha) if run.workflow == TRAIN_WORKFLOW), None)
+
+    def _trained_by(self, sha: str) -> str:
+        """The training run that a commit of the bot names; an address elsewhere is none."""
+        runs = re.escape(f"{self.remote.url.removesuffix('.git')}/actions/runs/")
+        message = self.repository.git("log", "-1", "--format=%B", sha).decode(errors="replace")
+        found = re.search(rf"^{TRAINED_BY} ({runs}\d+)$", message, re.MULTILINE)
+        return found[1] if found else ""
 
     def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
         print(f"{CONTEXT}: {state}: {description}")

@@ -1,6 +1,7 @@
-"""Job `train`: run the pipeline on a pull request's commit, unless its lock is fresh, and leave the result for `report`.
+"""Job `train`: run the pipeline on a pull request's commit unless its lock is fresh, and leave what it wrote.
 
-This runs code of the pull request, so it holds credentials for data only; what it leaves is judged by main's code.
+This runs code of the pull request, so it holds credentials for data only; what it leaves is judged
+by `ci.report` from main.
 """
 
 import os
@@ -43,7 +44,7 @@ def commits(repository: git.Repository, payload: dict[str, Any]) -> tuple[str, s
 
 
 def results(root: Path, tree: Tree, line: pipeline.Pipeline) -> dict[str, bytes]:
-    """What the run wrote for git: lock, metrics and plots, by path. Raises `Failure` unless they make the lock fresh."""
+    """What the run wrote for git: lock, metrics and plots. Raises `Failure` unless they make the lock fresh."""
     replaced = line.in_git() | {line.lock_path}
     files = {}
     for top in sorted(replaced):
@@ -57,7 +58,7 @@ def results(root: Path, tree: Tree, line: pipeline.Pipeline) -> dict[str, bytes]
 def dvc(root: Path, *arguments: str) -> None:
     """Run DVC in the pipeline's own environment, its output in the job's log. Raises `Failure`."""
     print(f"+ dvc {' '.join(arguments)}")
-    command = [root / "scripts/ci/environment", "ml", "dvc", *arguments]
+    command = [str(root / "scripts/ci/environment"), "ml", "dvc", *arguments]
     done = subprocess.run(command, cwd=root / FOLDER, check=False)
     if done.returncode != 0:
         raise Failure(f"dvc {arguments[0]} failed with status {done.returncode}: the lines above say why")

@@ -1,0 +1,55 @@
+"""The image digest in a kustomize overlay."""
+
+import re
+
+from ci.document import DocumentError, mapping, parse_yaml, sequence
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+NEW = """apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - ../../base
+images:
+  - name: {image}
+    digest: {digest}
+"""
+
+
+def path(app: str, stage: str) -> str:
+    """Where an app's overlay of a stage lies, from the repository's root."""
+    return f"apps/{app}/overlays/{stage}/kustomization.yaml"
+
+
+def digest(text: bytes | None, image: str, source: str) -> str | None:
+    """The digest that an overlay gives an image, `None` where there is no overlay yet. Raises `DocumentError`."""
+    if text is None:
+        return None
+    content = mapping(parse_yaml(text, source), source)
+    for entry in sequence(content.get("images"), f"{source}: images"):
+        if mapping(entry, f"{source}: images").get("name") == image:
+            found = entry.get("digest")
+            if not isinstance(found, str) or not DIGEST.fullmatch(found):
+                raise DocumentError(f"{source}: images: {image} has no digest: overlays pin by digest, give it one")
+            return found
+    raise DocumentError(f"{source}: images: has no entry named {image}: add one with its digest")
+
+
+def set_digest(text: bytes | None, image: str, new: str, source: str) -> bytes:
+    """The overlay with the image at digest `new`, all else as it was; a new overlay where there is none.
+
+    Raises:
+        DocumentError: the overlay pins the image in no way that this can change.
+        ValueError: `new` is no digest.
+    """
+    if not DIGEST.fullmatch(new):
+        raise ValueError(f"{new!r} is not of the form sha256:<64 hexadecimal digits>")
+    old = digest(text, image, source)
+    if text is None or old is None:
+        return NEW.format(image=image, digest=new).encode()
+    # Replaced as text, so that comments and order stay; an overlay of several images may hold the digest twice.
+    changed = text.replace(old.encode(), new.encode())
+    if changed.count(new.encode()) != 1 and old != new:
+        raise DocumentError(
+            f"{source}: the digest {old} stands there more than once: give each image a line of its own"
+        )
+    return changed

@@ -1,0 +1,190 @@
+"""Job `release`, on main: package the model that the lock names, push its image, propose its deployment to dev.
+
+It never trains. What goes into an image names it (its tag is a hash of it all), so a repeated run finds what an earlier one
+made, and a push that changes nothing of it ends at once.
+"""
+
+import os
+import subprocess
+import tarfile
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ci import deploy, environment, evidence, git, image, lock, pipeline, remote
+from ci.document import DocumentError
+from ci.evidence import FOLDER, MAIN
+from ci.failure import Failure, run
+from ci.store import Store
+from ci.tree import CommitTree, Tree
+from digits import bento
+from digits.errors import UserError
+
+APP = "classifier"
+STAGE = "dev"
+MODEL = f"{FOLDER}/model/model.onnx"
+REQUIREMENTS = "requirements/serve.txt"
+PACKAGER = f"{FOLDER}/src/digits/bento.py"
+# All that an image is made of and by, besides the model and its base.
+SOURCES = (REQUIREMENTS, PACKAGER, "scripts/lib/ci/image.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What an image is made of; equal inputs give equal images."""
+
+    model_md5: str
+    key: str
+    dependencies_key: str
+
+
+def inputs(tree: Tree, base: str) -> Inputs | None:
+    """The inputs of a commit's image on the image `base`; `None` where nothing was ever trained. Raises `Failure`."""
+    line = pipeline.load(tree, FOLDER)
+    if tree.read(line.lock_path) is None:
+        return None
+    md5 = lock.remote_objects(tree, line).get(MODEL)
+    if md5 is None:
+        raise DocumentError(f"{line.lock_path}: names no {MODEL}: the stage train must write it")
+    modules = [f"{FOLDER}/src/digits/{name}" for name in bento.PACKAGE_MODULES]
+    files = sorted({*SOURCES, *modules, *tree.files(f"{FOLDER}/service")})
+    content = [part for path in files for part in (path.encode(), tree.read(path) or b"")]
+    packaging = [tree.read(path) or b"" for path in (REQUIREMENTS, PACKAGER)]
+    return Inputs(
+        md5, image.short_hash(md5.encode(), base.encode(), *content), image.short_hash(base.encode(), *packaging)
+    )
+
+
+def build(root: Path, registry: image.Registry, base: str, made_of: Inputs, models: Store) -> tuple[str, str]:
+    """Package the pulled model and push its image; return its digest and the model's. Raises `Failure`."""
+    cache = Path(os.environ.get("CACHE_DIR", "/cache")) / "layers"
+    dependencies = f"{APP}:dependencies-{made_of.dependencies_key}"
+    model_digest = bento.digest(root / MODEL)
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            packed = bento.package((root / MODEL).parent, root / REQUIREMENTS, Path(scratch) / "bento")
+            archive = _archive(packed, Path(scratch) / "bento.tar.gz")
+            layer = bento.bento_layer(packed, Path(scratch) / "layer.tar.gz")
+            if registry.digest(dependencies) is None:
+                print("making the layer of dependencies")
+                registry.append(base, bento.dependencies_layer(root / REQUIREMENTS, cache), dependencies)
+        except UserError as error:
+            raise Failure(str(error)) from None
+        models.put(_archive_key(made_of), archive.read_bytes())
+        labels = {"ml-platform.dev/model-digest": model_digest, "ml-platform.dev/inputs": made_of.key}
+        return registry.finish(dependencies, layer, f"{APP}:{made_of.key}", labels), model_digest
+
+
+def _archive(packed: Path, archive: Path) -> Path:
+    with tarfile.open(archive, "w:gz") as stream:
+        stream.add(packed, arcname=".")
+    return archive
+
+
+def _archive_key(made_of: Inputs) -> str:
+    return f"bentos/{APP}-{made_of.key}.bento"
+
+
+def pull_model(root: Path) -> None:
+    """Fetch the model that the lock names from DVC's remote, and nothing else. Raises `Failure`."""
+    path = Path(MODEL).relative_to(FOLDER)
+    print(f"+ dvc pull {path}")
+    done = subprocess.run(["dvc", "pull", str(path)], cwd=root / FOLDER, check=False)
+    if done.returncode != 0:
+        raise Failure(f"{MODEL}: DVC cannot fetch it: the lines above say why; `dvc push` in {FOLDER}/ restores it")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the job works with."""
+
+    repository: git.Repository
+    remote: git.Remote
+    place: environment.Place
+    token: str
+    root: Path
+    base: str
+
+    def release(self, commit: str, before: str | None) -> None:
+        """Release main's `commit`, whose push moved main from `before`. Raises `Failure`."""
+        tree = CommitTree(self.repository, commit)
+        made_of = inputs(tree, self.base)
+        if made_of is None:
+            print(f"{MAIN} has no model yet: nothing to release")
+            return
+        if stale := lock.problems(tree, pipeline.load(tree, FOLDER)):
+            raise Failure(
+                f"{FOLDER}/dvc.lock is not fresh ({'; '.join(stale[:3])}): open a pull request, which trains it"
+            )
+        self.repository.fetch(self.remote, f"+refs/heads/{MAIN}:refs/ci/main")
+        tip = self.repository.commit("refs/ci/main")
+        assert tip is not None
+        main = CommitTree(self.repository, tip)
+        if inputs(main, self.base) != made_of:
+            print(f"{MAIN} has a newer model or service by now, which is released by itself")
+            return
+        unchanged = before is not None and _inputs_or_none(CommitTree(self.repository, before), self.base) == made_of
+        host, user, password = (environment.require(f"REGISTRY_{name}") for name in ("HOST", "USERNAME", "PASSWORD"))
+        with image.login(host, user, password) as registry:
+            digest = registry.digest(f"{APP}:{made_of.key}")
+            if unchanged and (digest or not self._has_model(main, made_of)):
+                print("this push changes neither model nor service: nothing to release")
+                return
+            pull_model(self.root)
+            models = Store.connect(environment.require("MODELS_BUCKET"))
+            model_digest = bento.digest(self.root / MODEL)
+            if digest is None:
+                digest, model_digest = build(self.root, registry, self.base, made_of, models)
+        print(f"image {host}/{APP}@{digest}")
+        self._propose(main, tip, digest, model_digest, f"s3://{models.bucket}/{_archive_key(made_of)}")
+
+    def _has_model(self, main: Tree, made_of: Inputs) -> bool:
+        return not remote.missing(main, FOLDER, {MODEL: made_of.model_md5})
+
+    def _propose(self, main: CommitTree, tip: str, digest: str, model_digest: str, archive: str) -> None:
+        lock_commit = self.repository.git("log", "-1", "--format=%H", tip, "--", f"{FOLDER}/dvc.lock").decode().strip()
+        proposal = deploy.Proposal(
+            app=APP,
+            stage=STAGE,
+            digest=digest,
+            model_digest=model_digest,
+            archive=archive,
+            lock_commit=lock_commit,
+            metrics=evidence.metrics(main),
+            run_url=self.place.run_url(),
+        )
+        client = self.place.connect(self.token)
+        try:
+            deploy.propose(client, self.repository, self.remote, main, proposal)
+        finally:
+            client.close()
+
+
+def _inputs_or_none(tree: Tree, base: str) -> Inputs | None:
+    try:
+        return inputs(tree, base)
+    except Failure:
+        return None
+
+
+def main() -> None:
+    place = environment.Place.from_variables()
+    token = environment.bot_token()
+    root = environment.ROOT
+    repository = git.Repository(root)
+    payload = environment.event()
+    commit = repository.commit("HEAD")
+    assert commit is not None
+    job = Job(
+        repository=repository,
+        remote=git.Remote(place.clone_url, token),
+        place=place,
+        token=token,
+        root=root,
+        base=environment.require("PYTHON_IMAGE"),
+    )
+    job.release(commit, repository.commit(str(payload.get("before") or "-")))
+
+
+if __name__ == "__main__":
+    run(main)
