@@ -18,7 +18,7 @@ TIMESTAMP = 315_619_200
 CAP_NET_BIND_SERVICE = 10
 
 
-def build(image: Image, base: Path | None, work: Path, target: Path, log: Path, paths: Paths) -> None:
+def build(image: Image, base: Path | None, work: Path, target: Path, *, log: Path, paths: Paths) -> None:
     """Build `image` upon the OCI layout `base` into the OCI layout `target`.
 
     `work` is an empty directory on the same disk; what the programs say goes to `log`. Raises ImageError.

@@ -53,16 +53,23 @@ def host_mirror(apt_options: Sequence[str] = ()) -> Mirror:
 
     Raises ImageError where the host has no source of Debian's.
     """
-    command = ["apt-get", *apt_options, "indextargets", "--format", _FORMAT, "Created-By: Packages"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise ImageError(f"apt cannot read its sources: {result.stderr.strip()}; correct them under /etc/apt")
-    return choose_mirror(result.stdout.splitlines())
+    # What apt knows of lists that it has downloaded; on a host that never ran `apt-get update`, its sources alone.
+    for release_info in ([], ["--no-release-info"]):
+        command = ["apt-get", *apt_options, "indextargets", *release_info, "--format", _FORMAT, "Created-By: Packages"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode:
+            problem = result.stderr.strip().splitlines()[0].removeprefix("E: ")
+            raise ImageError(f"apt cannot read its sources: {problem}; correct that under /etc/apt")
+        if mirror := choose_mirror(result.stdout.splitlines()):
+            return mirror
+    raise ImageError("/etc/apt: no source of Debian's main component; add one, for example Debian's default")
 
 
-def choose_mirror(lines: Iterable[str]) -> Mirror:
-    """Pick Debian's own entries among lines of `URI|suite|component|origin`, where a list that apt has not yet
-    downloaded has no origin: then name and suite decide (the archive's signature is checked in any case).
+def choose_mirror(lines: Iterable[str]) -> Mirror | None:
+    """Pick Debian's own entries among lines of `URI|suite|component|origin`, if there are any.
+
+    A list that apt has not downloaded has no origin: then name and suite decide. The archive's signature is checked in
+    any case.
     """
     archive = security = None
     for line in lines:
@@ -75,9 +82,7 @@ def choose_mirror(lines: Iterable[str]) -> Mirror:
             security = security or uri
         else:
             archive = archive or uri
-    if not archive:
-        raise ImageError("/etc/apt: no source of Debian's main component; add one, for example Debian's default")
-    return Mirror(archive, security)
+    return Mirror(archive, security) if archive else None
 
 
 def host_settings() -> list[str]:

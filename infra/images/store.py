@@ -149,7 +149,7 @@ class Store:
         log = self.root / "logs" / f"{image.name}.log"
         log.parent.mkdir(exist_ok=True)
         log.unlink(missing_ok=True)
-        build.build(image, base, work, target, log, self._paths)
+        build.build(image, base, work, target, log=log, paths=self._paths)
         return "built"
 
     def _pull(self, image: Image, target: Path) -> bool:
