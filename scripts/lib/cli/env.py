@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 
 import stack
-from environment import environment
-
 from cli import app, console
+from environment import environment
 from settings import Paths, load_cluster
 
 

@@ -22,8 +22,12 @@ class Login:
 
     def environment(self, url: str) -> dict[str, str]:
         """Variables that make git send this login to `url` only; it is on no command line and in no file."""
-        token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        return _configuration({f"http.{url}.extraHeader": f"Authorization: Basic {token}"})
+        return _configuration({f"http.{url}.extraHeader": f"Authorization: {self.basic}"})
+
+    @property
+    def basic(self) -> str:
+        """The value of an HTTP Authorization header."""
+        return f"Basic {base64.b64encode(f'{self.user}:{self.password}'.encode()).decode()}"
 
 
 @dataclass(frozen=True)

@@ -75,13 +75,21 @@ def answers(name: str, url: str, paths: Paths) -> Check:
         return Check(name, False, f"{url} does not answer: {reason}", fix)
 
 
-def content(url: str) -> str:
-    """The start of a page, "" when there is none."""
+def content(url: str, login: str = "", limit: int = 1000) -> str:
+    """The first `limit` bytes of a page, "" when there is none; `login` is sent as its Authorization."""
+    request = urllib.request.Request(url, headers={"Authorization": login} if login else {})  # noqa: S310 - from settings
     try:
-        with _OPENER.open(url, timeout=_SECONDS) as response:
-            return bytes(response.read(1000)).decode(errors="replace")
+        with _OPENER.open(request, timeout=_SECONDS) as response:
+            return bytes(response.read(limit)).decode(errors="replace")
     except OSError:
         return ""
+
+
+def post(url: str, body: bytes, media_type: str, timeout: float = 30) -> bytes:
+    """What `url` answers to a POST. Raises OSError (HTTPError for a refusal)."""
+    request = urllib.request.Request(url, body, {"Content-Type": media_type})  # noqa: S310 - from settings
+    with _OPENER.open(request, timeout=timeout) as response:
+        return bytes(response.read())
 
 
 def kubernetes(kubectl: Kubectl, cluster: Cluster, paths: Paths) -> Check:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import stack
-from environment import environment
-
 from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock
 from cli.failure import Failure
 from cli.kube import Kubectl
 from cli.steps import Context, Runner, Step
+from environment import environment
 from settings import ROOT, Cluster, Paths, load_cluster
 
+DATA_GROUP = "data"
 _APPLICATIONS_SECONDS = 600
 
 
@@ -42,11 +42,11 @@ class Setup:
             Step(
                 "tools", "Make the tools ready", self._tools, fix="scripts/up goes on with the tools that are missing"
             ),
-            Step("ml-environment", "Make the pipeline's Python environment", self._training_environment),
+            Step("data-environment", "Make the data set's Python environment", self._data_environment),
             Step("host", "Set up the host", self._host, after=("tools",)),
             Step("first-push", "Give the forge its main", self._first_push, after=("host",)),
             Step("stack", "Provision the stack", self._stack, after=("host",)),
-            Step("data", "Seed the data set", self._data, after=("ml-environment", "stack")),
+            Step("data", "Seed the data set", self._data, after=("data-environment", "stack")),
             Step("applications", "Wait for Argo CD's Applications", self._applications, after=("first-push", "stack")),
         ]
 
@@ -83,8 +83,8 @@ class Setup:
     def _tools(self, context: Context) -> None:
         context.command(sys.executable, "-m", "toolchain", "install", fix="check that the package registries answer")
 
-    def _training_environment(self, context: Context) -> str:
-        return environments.make(context, "ml").name
+    def _data_environment(self, context: Context) -> str:
+        return environments.make(context, DATA_GROUP).name
 
     def _host(self, context: Context) -> str:
         return ansible.playbook(context, "site.yml", self.cluster.name, self.paths)
@@ -107,11 +107,11 @@ class Setup:
         changes = [line.strip() for line in said.splitlines() if line.strip().endswith("unchanged")]
         return changes[-1] if changes else ""
 
-    def _data(self, context: Context) -> None:
-        python = environments.make(context, "ml") / "bin" / "python"
+    def _data(self, context: Context) -> str:
+        python = environments.make(context, DATA_GROUP) / "bin" / "python"
         variables = {**os.environ, **environment(self.cluster, self.paths)}
         variables["PYTHONPATH"] = os.pathsep.join([str(ROOT / "ml" / "src"), str(ROOT / "infra")])
-        context.command(python, "-m", "digits.seed", environment=variables, folder=ROOT / "ml")
+        return context.command(python, "-m", "digits.seed", environment=variables, folder=ROOT / "ml").splitlines()[-1]
 
     def _applications(self, context: Context) -> None:
         kubectl = Kubectl(self.paths)
