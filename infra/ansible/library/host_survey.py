@@ -179,8 +179,9 @@ def default_mtu(routes: str, net: Path = Path("/sys/class/net")) -> int:
     return 1500
 
 
-def host_facts(routes: str, paths: list[str]) -> dict[str, Any]:
+def host_facts(routes: str, node_address: str) -> dict[str, Any]:
     """What the roles need to know of the host."""
+    local = Path("/proc/net/fib_trie").read_text()
     effective = re.search(r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(), re.M)
     resolved = Path("/run/systemd/resolve/resolv.conf")
     return {
@@ -191,7 +192,8 @@ def host_facts(routes: str, paths: list[str]) -> dict[str, Any]:
         "mtu": default_mtu(routes),
         # systemd-resolved's own stub listens on loopback, which a pod cannot reach.
         "resolver": str(resolved if resolved.exists() else Path("/etc/resolv.conf")),
-        "present": [path for path in paths if os.path.lexists(path)],
+        "lacks_bridge": not Path("/proc/sys/net/bridge").is_dir(),
+        "has_node_address": bool(re.search(rf"-- {re.escape(node_address)}\n\s+/32 host LOCAL", local)),
     }
 
 
@@ -209,7 +211,6 @@ def main() -> None:
             "systems": {"type": "dict", "required": True},
             "disk_gib": {"type": "float", "required": True},
             "memory_gib": {"type": "float", "required": True},
-            "side_effects": {"type": "list", "elements": "str", "required": True},
         },
         supports_check_mode=True,
     )
@@ -240,7 +241,7 @@ def main() -> None:
         [given["state_dir"], given["cache_dir"]], 1.0 if record else given["disk_gib"], given["memory_gib"]
     )
     problems += route_problems(given["ranges"], routes, ("cni0", "veth", "lo"))
-    facts = host_facts(routes, given["side_effects"])
+    facts = host_facts(routes, given["node_address"])
     module.exit_json(changed=False, problems=problems, packages=sorted(packages), record=record, **facts)
 
 

@@ -20,7 +20,7 @@ options:
     type: list
     required: true
     description: >
-      In order. Each has `path` (read with GET; 404 means missing) and `desired` (the keys that must have these
+      In order. `only_if` names a path without which the object is left alone. Each has `path` (read with GET; 404 means missing) and `desired` (the keys that must have these
       values; others are left alone). `find` picks the element of a list by these keys. `create` and `update` are
       each a `method` and a `path`, by default POST to the parent of `path` and PATCH of `path` (of `path/<id>` for a
       found element). `initial` is sent on creation only, `always` with every request: for values that cannot be read
@@ -89,6 +89,8 @@ def ensure(api: Api, wanted: dict[str, Any], secrets: dict[str, str], dry_run: b
     """Create or update one object. Returns what was done, None when nothing had to be."""
     path, desired = wanted["path"], wanted.get("desired", {})
     always, initial = resolved(wanted.get("always", {}), secrets), resolved(wanted.get("initial", {}), secrets)
+    if "only_if" in wanted and api.request("GET", wanted["only_if"]) is None:
+        return None
     actual = api.request("GET", path)
     here = path
     if "find" in wanted:

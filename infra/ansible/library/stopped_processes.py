@@ -20,16 +20,23 @@ options:
   grace_seconds: {type: float, description: Time between asking and killing.}
 """
 POLL_SECONDS = 0.1
-# These watch over others and would start them again, so they go first.
+# These start others again, so they go before all else; supervisord at once, for it would end its services one by one.
 FIRST = frozenset({"supervisord", "kubelet"})
-# A shim reports its container's end; killed with it, it would leave mounts behind.
+# A shim reports its container's end to containerd, so both outlive the containers. A shim does not end when asked.
 LAST = frozenset({"containerd", "containerd-shim-runc-v2"})
+AT_ONCE = frozenset({"supervisord", "containerd-shim-runc-v2"})
+
+
+def programs(process: Process) -> set[str]:
+    """Names with the one that the kernel cuts off after 15 letters completed."""
+    full = {name for name in FIRST | LAST if name[:15] == process.name}
+    return process.programs | full
 
 
 def stages(table: dict[int, Process], pids: set[int]) -> list[list[int]]:
     """`pids` in the order in which they should end."""
-    first = [pid for pid in pids if table[pid].programs & FIRST]
-    last = [pid for pid in pids if table[pid].programs & LAST]
+    first = [pid for pid in pids if programs(table[pid]) & FIRST]
+    last = [pid for pid in pids if programs(table[pid]) & LAST]
     return [first, [pid for pid in pids if pid not in first and pid not in last], last]
 
 
@@ -49,7 +56,9 @@ def send(pids: list[int], number: int) -> None:
 
 def end(pids: list[int], table: dict[int, Process], grace_seconds: float) -> list[int]:
     """Ask, wait, kill. Returns the pids that outlived even that."""
-    send(pids, signal.SIGTERM)
+    at_once = [pid for pid in pids if programs(table[pid]) & AT_ONCE]
+    send(at_once, signal.SIGKILL)
+    send([pid for pid in pids if pid not in at_once], signal.SIGTERM)
     deadline = time.monotonic() + grace_seconds
     while pids and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
@@ -77,13 +86,13 @@ def main() -> None:
 
     def ours() -> tuple[dict[int, Process], set[int]]:
         table = process_table()
+        pids = owned(table, given["paths"])
         if given["services_only"]:
             shim = "containerd-shim-runc-v2"
-            return table, {
-                pid for pid, process in table.items() if is_service(process, given["paths"]) and process.name[:15] != shim[:15]
-            }
-        pids = owned(table, given["paths"])
-        return table, {pid for pid in pids if not given["names"] or table[pid].name in {n[:15] for n in given["names"]}}
+            pids = {pid for pid in pids if is_service(table[pid], given["paths"]) and shim not in programs(table[pid])}
+        if given["names"]:
+            pids = {pid for pid in pids if table[pid].programs & set(given["names"])}
+        return table, pids
 
     table, pids = ours()
     ended = sorted(f"{table[pid].name} ({pid})" for pid in pids)

@@ -29,8 +29,11 @@ class Process:
 
     @property
     def programs(self) -> set[str]:
-        """The names it may go by: its own, and those of its first two arguments (an interpreter and its script)."""
-        return {self.name} | {Path(argument).name for argument in self.arguments[:2]}
+        """The names it goes by: its own, its file's, and under Python its script's or module's."""
+        names = {self.name, *(Path(argument).name for argument in self.arguments[:1])}
+        if any(name.startswith("python") for name in names):
+            names |= {Path(argument).name.rpartition(".")[2] for argument in self.arguments[1:3]}
+        return names
 
 
 def process_table(proc: Path = PROC) -> dict[int, Process]:
