@@ -1,6 +1,5 @@
 """Tools built from their Go modules, pinned by go.mod and go.sum, and what they need beside the binary."""
 
-import json
 import os
 import shutil
 import stat
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain.commands import Commands
-from toolchain.manifest import BUILD_FLAGS, LINK_FLAGS, Tool
+from toolchain.manifest import BUILD_FLAGS, C_FLAGS, LINK_FLAGS, Tool
 from toolchain.runtimes import Runtimes
 
 _NODE_FOLDER = Path(__file__).resolve().parent / "node"
@@ -42,7 +41,8 @@ class Builder:
         """Put what the tool needs at run time beside its binaries: folders of its module, its built front-end."""
         if not tool.copy:
             return
-        module = Path(json.loads(self._go(tool, "mod", "download", "-json", tool.module))["Dir"])
+        self._go(tool, "mod", "download", tool.module)
+        module = Path(self._go(tool, "list", "-m", "-f", "{{.Dir}}", tool.module).strip())
         if not tool.web_assets:
             _copy(module, tool.copy.items(), folder)
             return
@@ -93,6 +93,7 @@ class Builder:
         """The caller's own, for its proxy and certificates, with everything fixed that shapes the result."""
         own = {name: value for name, value in os.environ.items() if name != "GOROOT"}
         return own | {
+            "CGO_CFLAGS": " ".join(C_FLAGS),
             "CGO_ENABLED": "1" if tool.cgo else "0",
             "GO111MODULE": "on",
             "GOCACHE": str(self.cache / "go" / "build"),

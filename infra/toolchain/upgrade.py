@@ -35,7 +35,7 @@ def upgrade(
         theirs = json.loads(go("mod", "edit", "-json", upstream["GoMod"]))
         ours = json.loads(go("mod", "edit", "-json", str(tool.folder / "go.mod")))
         replacements = _replacements(ours, theirs, version)
-        go("mod", "edit", *(f"-replace={old}={new}" for old, new in replacements.items()))
+        _add_replacements(work / "go.mod", replacements)
         go("get", "-tool", *(f"{package}@{version}" for package in tool.packages.values()))
         go("mod", "tidy")
         for file in ("go.mod", "go.sum"):
@@ -48,6 +48,13 @@ def upgrade(
 def _start_module(tool: Tool, work: Path) -> None:
     text = f"// Pins {tool.name}; see ../../tools.toml.\nmodule toolchain/{tool.name}\n\ngo {tool.go}\n"
     (work / "go.mod").write_text(text, encoding="utf-8")
+
+
+def _add_replacements(file: Path, replacements: Mapping[str, str]) -> None:
+    lines = [f"\t{old} => {new.replace('@', ' ')}\n" for old, new in sorted(replacements.items())]
+    if lines:
+        with file.open("a", encoding="utf-8") as out:
+            out.writelines(["\nreplace (\n", *lines, ")\n"])
 
 
 def _replacements(ours: Mapping[str, Any], theirs: Mapping[str, Any], version: str) -> dict[str, str]:
