@@ -11,7 +11,7 @@ from types import FrameType
 
 from cli import console
 from cli.failure import BadInput, Failure, Interrupted
-from settings import SettingsError
+from settings import Cluster, SettingsError, load_cluster
 
 Action = Callable[[argparse.Namespace], int]
 
@@ -48,6 +48,17 @@ def run(arguments: argparse.ArgumentParser, action: Action, argv: Sequence[str] 
     except Exception as error:
         console.failure(_unexpected(error))
         return 1
+
+
+def cluster(name: str) -> Cluster:
+    """Load a cluster's facts, and have every client in this process reach it past a proxy. Raises SettingsError."""
+    loaded = load_cluster(name)
+    known = [item for item in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")).split(",") if item]
+    if loaded.kubernetes.node_address not in known:
+        # Programs differ in which spelling they read, and in whether a range means anything to them.
+        direct = [*known, loaded.kubernetes.node_address, loaded.kubernetes.service_cidr]
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(direct)
+    return loaded
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -40,7 +40,9 @@ class Outcome:
 def checks(root: Path, paths: Paths) -> list[Check]:
     """Every check, in the order in which results are shown. A check without files to look at is left out."""
     files = _files(root)
-    yaml = [name for name in files if name.endswith((".yaml", ".yml")) and not name.startswith("argocd/install/upstream")]
+    yaml = [
+        name for name in files if name.endswith((".yaml", ".yml")) and not name.startswith("argocd/install/upstream")
+    ]
     shell = [name for name in files if _is_shell(root / name)]
     workflows = [name for name in files if name.startswith(".github/workflows/")]
     python = [folder for folder in PYTHON_FOLDERS if (root / folder).is_dir()]
@@ -102,7 +104,9 @@ def _act(arguments: argparse.Namespace) -> int:
     every = checks(ROOT, paths)
     wanted = [check for check in every if check.name in arguments.names] if arguments.names else every
     if unknown := set(arguments.names) - {check.name for check in every}:
-        raise Failure(f"there is no check {', '.join(sorted(unknown))}", f"choose of: {', '.join(c.name for c in every)}")
+        raise Failure(
+            f"there is no check {', '.join(sorted(unknown))}", f"choose of: {', '.join(c.name for c in every)}"
+        )
     shown = console.out()
     # Corrections write the files that other checks read, so with --fix one follows the other.
     with ThreadPoolExecutor(max_workers=1 if arguments.fix else os.cpu_count() or 1) as pool:

@@ -16,7 +16,7 @@ from cli.links import Link
 from cli.loop import Loop, known_good, member
 from cli.steps import Runner
 from forge import ForgeError
-from settings import Paths, load_cluster
+from settings import Paths
 
 
 def report(runner: Runner, loop: Loop, pages: list[Link]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _act(arguments: argparse.Namespace) -> int:
             up.tell_advice(setup)
             cluster, paths = setup.cluster, setup.paths
         else:
-            cluster, paths = load_cluster(arguments.cluster), Paths.from_environment()
+            cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
             runner = Runner(console.err(), paths.state / "logs", "demo")
         loop = Loop(cluster, paths, member(cluster, paths), known_good)
         try:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from cli import app, console, git, health, up
 from cli.failure import Failure
 from cli.health import Check
-from settings import ROOT, Cluster, Paths, SettingsError, load_cluster
+from settings import ROOT, Cluster, Paths, SettingsError
 from toolchain import ToolchainError, find, load
 
 _DISK_GIB = 25
@@ -85,7 +85,7 @@ def _tools(paths: Paths) -> Check:
 def _settings(name: str) -> tuple[Check, Cluster | None]:
     file = f"clusters/{name}/cluster.yaml"
     try:
-        return Check("settings", True, f"{file} is valid"), load_cluster(name)
+        return Check("settings", True, f"{file} is valid"), app.cluster(name)
     except SettingsError as error:
         return Check("settings", False, str(error), f"correct {file}"), None
 

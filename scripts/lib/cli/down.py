@@ -12,7 +12,7 @@ from pathlib import Path
 from cli import ansible, app, console, lock
 from cli.failure import BadInput, Failure
 from cli.steps import Context, Runner, Step
-from settings import ROOT, Paths, load_cluster
+from settings import ROOT, Paths
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _confirm(lost: list[Loss], yes: bool) -> None:
 
 
 def _act(arguments: argparse.Namespace) -> int:
-    cluster, paths = load_cluster(arguments.cluster), Paths.from_environment()
+    cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
     if arguments.keep_cache and not arguments.purge:
         raise BadInput("--keep-cache goes with --purge", "without --purge neither data nor caches are deleted")
     with lock.held("down"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import stack
 from cli import app, console
 from environment import environment
-from settings import Paths, load_cluster
+from settings import Paths
 
 
 def exports(variables: dict[str, str]) -> str:
@@ -17,7 +17,7 @@ def exports(variables: dict[str, str]) -> str:
 
 
 def _act(arguments: argparse.Namespace) -> int:
-    cluster, paths = load_cluster(arguments.cluster), Paths.from_environment()
+    cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
     variables = environment(cluster, paths)
     if paths.secrets.is_dir():
         # What a moved checkout or a killed run left would make the first plain `pulumi` command fail.

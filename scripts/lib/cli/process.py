@@ -110,7 +110,8 @@ def output(
         raise Failure(f"{shlex.join(words)} did not end within {timeout:.0f} s", fix) from None
     if done.returncode:
         lines = tuple(done.stderr.strip().splitlines()[-TAIL_LINES:])
-        raise Failure(f"{shlex.join(words)} failed (exit status {done.returncode})", fix, lines)
+        said = lines[-1] if lines else f"exit status {done.returncode}"
+        raise Failure(f"{Path(words[0]).name} failed: {said}", fix, lines)
     return done.stdout
 
 

@@ -16,7 +16,7 @@ from cli.down import human
 from cli.failure import Failure
 from cli.health import Check
 from cli.kube import Kubectl
-from settings import Cluster, Paths, load_cluster
+from settings import Cluster, Paths
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def show(status: Status, shown: Console) -> None:
 
 
 def _act(arguments: argparse.Namespace) -> int:
-    status = read(load_cluster(arguments.cluster), Paths.from_environment())
+    status = read(app.cluster(arguments.cluster), Paths.from_environment())
     if arguments.json:
         sys.stdout.write(json.dumps(status.record(), indent=2) + "\n")
     else:

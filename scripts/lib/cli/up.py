@@ -13,7 +13,7 @@ from cli.failure import Failure
 from cli.kube import Kubectl
 from cli.steps import Context, Runner, Step
 from environment import environment
-from settings import ROOT, Cluster, Paths, load_cluster
+from settings import ROOT, Cluster, Paths
 
 DATA_GROUP = "data"
 _APPLICATIONS_SECONDS = 600
@@ -142,7 +142,7 @@ class Setup:
 def set_up(cluster: str, verb: str = "up") -> tuple[Setup, Runner]:
     """Set up `cluster` with progress on stderr; returns what later steps go on with. Raises Failure, SettingsError."""
     paths = Paths.from_environment()
-    setup = Setup(load_cluster(cluster), paths)
+    setup = Setup(app.cluster(cluster), paths)
     runner = Runner(console.err(), paths.state / "logs", verb)
     if not setup.run(runner):
         runner.console.print("[green]ok[/green]   The platform is up and nothing it is made from has changed")

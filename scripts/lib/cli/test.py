@@ -1,0 +1,224 @@
+"""Run the tests, tier by tier; without arguments every test that needs no cloud, the platform's own included."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from cli import app, console, environments, evidence, process, steps
+from cli.failure import BadInput, Failure
+from settings import ROOT, Paths
+
+_BUILT = ("tools", "render", "policy")
+_LIVE = ("host", "e2e")
+# The tests of what trains and serves need torch and BentoML, the others need neither.
+_ENVIRONMENTS = {"dev": ("--ignore=tests/ml",), "dev-ml": ("tests/ml",)}
+_NO_TESTS = 5  # pytest's exit status when nothing was selected
+
+
+@dataclass(frozen=True)
+class Tier:
+    """A set of tests: what selects them, and what they need."""
+
+    name: str
+    expression: str
+    platform: bool = False
+    environments: tuple[str, ...] = ("dev",)
+
+
+TIERS = {
+    "unit": Tier("unit", " and ".join(f"not {name}" for name in (*_BUILT, *_LIVE)), environments=("dev", "dev-ml")),
+    "tools": Tier("tools", "tools", environments=("dev", "dev-ml")),
+    "render": Tier("render", "render"),
+    "policy": Tier("policy", "policy"),
+    "host": Tier("host", "host", platform=True),
+    "e2e": Tier("e2e", "e2e", platform=True),
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many tests ended how; an error counts as failed."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def count(report: Path) -> Count:
+    """The counts in a JUnit report, none when there is no (whole) report."""
+    try:
+        suites = ElementTree.parse(report).getroot().iter("testsuite")  # noqa: S314 - pytest wrote it a moment ago
+        total = Count()
+        for suite in suites:
+            tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            total += Count(tests - failed - skipped, failed, skipped)
+        return total
+    except (OSError, ElementTree.ParseError):
+        return Count()
+
+
+class Session:
+    """One run of the verb: what was run, and what it came to."""
+
+    def __init__(self, paths: Paths, artifacts: Path, extra: Sequence[str] = ()) -> None:
+        self.paths, self.artifacts, self.extra = paths, artifacts, extra
+        self.total = Count()
+        self.problems: list[str] = []
+        self._shown = console.out()
+
+    def pytest(self, tiers: Iterable[Tier]) -> None:
+        """Run the tests of `tiers`, those with the same needs together."""
+        wanted = list(tiers)
+        for group, selection in _ENVIRONMENTS.items():
+            chosen = [tier for tier in wanted if group in tier.environments]
+            if chosen:
+                self._pytest("+".join(tier.name for tier in chosen), group, selection, chosen)
+
+    def _pytest(self, name: str, group: str, selection: tuple[str, ...], tiers: list[Tier]) -> None:
+        report = self.artifacts / f"{name}-{group}.xml"
+        report.unlink(missing_ok=True)
+        expression = " or ".join(f"({tier.expression})" for tier in tiers)
+        command = [str(environments.python(group)), "-m", "pytest", "-m", expression, f"--junitxml={report}"]
+        self.heading(f"{name} ({group})")
+        done = subprocess.run([*command, *selection, *self.extra], cwd=ROOT, env=_environment(self.paths, group))
+        self.total += count(report)
+        if done.returncode not in (0, _NO_TESTS):
+            self.problems.append(f"{name} ({group})")
+
+    def command(self, name: str, *command: str | Path) -> bool:
+        """Run a verb and say whether it succeeded."""
+        self.heading(name)
+        if subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL).returncode == 0:
+            return True
+        self.problems.append(name)
+        return False
+
+    def heading(self, text: str) -> None:
+        """Say what comes next."""
+        self._shown.print(f"\n[bold]== {text}[/bold]")
+        sys.stdout.flush()
+
+    def close(self) -> int:
+        """Print the sum, last, where people and CI look for it; returns the exit status."""
+        shown = console.out()
+        if self.problems:
+            # A failed command is a failure even when no test of its own says so.
+            self.total += Count(failed=0 if self.total.failed else len(self.problems))
+            shown.print(f"\nfailed: {', '.join(self.problems)}; logs and reports are in {self.artifacts}", markup=False)
+        sys.stdout.write(f"\n{self.total}\n")
+        return 1 if self.problems or not self.total.passed else 0
+
+
+class Tools:
+    """Makes the tools ready beside the fast tests."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._failure: Failure | None = None
+        self._thread = threading.Thread(target=self._make, name="tools", daemon=True)
+        self._thread.start()
+
+    def _make(self) -> None:
+        try:
+            with self._log.open("w", encoding="utf-8") as log:
+                process.stream([sys.executable, "-m", "toolchain", "install"], log)
+        except Failure as failure:
+            self._failure = failure
+
+    def wait(self) -> None:
+        """Wait until they are ready, and say now and then what is being made. Raises Failure."""
+        began = time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(timeout=30)
+            if self._thread.is_alive():
+                last = (self._log.read_text(encoding="utf-8").splitlines() or [""])[-1]
+                console.out().print(f"... tools, {steps.duration(time.monotonic() - began)}: {last}", markup=False)
+        if self._failure:
+            raise self._failure
+
+
+def _environment(paths: Paths, group: str) -> dict[str, str]:
+    folder = environments.python(group).parent
+    path = os.pathsep.join([str(folder), str(paths.bin), os.environ.get("PATH", os.defpath)])
+    # Compiled files of the tests would lie in the checkout, and DVC hashes folders of it.
+    return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def everything(session: Session) -> None:
+    """Every tier: the fast ones while the tools are made, then those that need the tools, then the platform's."""
+    tools = Tools(session.artifacts / "tools.log")
+    try:
+        session.pytest([TIERS["unit"]])
+        session.heading("tools")
+        tools.wait()
+    except BaseException:
+        process.cancel_all()
+        raise
+    session.command("check", ROOT / "scripts" / "check")
+    session.pytest(TIERS[name] for name in _BUILT)
+    live(session, [TIERS[name] for name in _LIVE])
+
+
+def live(session: Session, tiers: list[Tier]) -> None:
+    """The tiers that need the platform, which is set up for them."""
+    if session.command("up", ROOT / "scripts" / "up"):
+        for tier in tiers:
+            session.pytest([tier])
+    else:
+        evidence.collect(session.paths, session.artifacts / "up")
+
+
+def _act(arguments: argparse.Namespace) -> int:
+    if unknown := [name for name in arguments.tiers if name not in TIERS]:
+        raise BadInput(f"there is no tier {', '.join(unknown)}", f"choose of: {', '.join(TIERS)}")
+    paths, artifacts = Paths.from_environment(), evidence.folder()
+    shutil.rmtree(artifacts, ignore_errors=True)
+    artifacts.mkdir(parents=True, exist_ok=True)
+    session = Session(paths, artifacts, arguments.pytest)
+    chosen = [TIERS[name] for name in TIERS if name in arguments.tiers]
+    if not chosen:
+        everything(session)
+    else:
+        if any(tier.name in _BUILT for tier in chosen):
+            session.heading("tools")
+            Tools(artifacts / "tools.log").wait()
+        if offline := [tier for tier in chosen if not tier.platform]:
+            session.pytest(offline)
+        if needing := [tier for tier in chosen if tier.platform]:
+            live(session, needing)
+    return session.close()
+
+
+def main() -> int:
+    """The verb."""
+    parser = app.parser(
+        "test",
+        "Run the tests of the given tiers. Without any: all that need no cloud, on the platform that this sets up.\n"
+        "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache.",
+    )
+    parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}")
+    argv = sys.argv[1:]
+    # argparse has no notion of "the rest goes to pytest" beside other positionals.
+    own, extra = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])
+    parser.set_defaults(pytest=extra)
+    parser.usage = "scripts/test [-h] [TIER ...] [-- PYTEST ARGUMENT ...]"
+    return app.run(parser, _act, own)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
