@@ -23,7 +23,7 @@ def main() -> None:
     # The labels of the metrics.
     context = bentoml.server_context
     context.service_name = context.bento_name = service.name
-    context.bento_version = service.bento.tag.version
+    context.bento_version = service.bento.tag.version or ""
     context.service_routes = [method.route for method in service.apis.values()]
     server = uvicorn.Config(
         service.to_asgi(is_main=True),

@@ -5,9 +5,13 @@ same code that prepared the training data.
 """
 
 import hashlib
+import os
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
+
+# Read when ONNX Runtime loads, which would otherwise report to its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import bentoml
 import numpy as np

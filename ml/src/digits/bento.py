@@ -31,6 +31,7 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "BENTOML_HOME": "/tmp/bentoml",  # noqa: S108 - the only place that a read-only root file system leaves writable
     "BENTOML_DO_NOT_TRACK": "true",
+    "ORT_DISABLE_TELEMETRY": "1",
 }
 USER = "1000:1000"
 PORT = 3000

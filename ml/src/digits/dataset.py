@@ -27,21 +27,27 @@ def write(out: Path) -> int:
     """
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: not empty; name another directory or remove it")
-    digits = load_digits()
-    pixels = np.rint(digits.images * (255 / INK_LEVELS)).astype(np.uint8)
+    examples = pictures()
     images = out / "images"
     try:
         images.mkdir(parents=True)
         with (out / "labels.csv").open("w", newline="", encoding="ascii") as stream:
             table = csv.writer(stream, lineterminator="\n")
             table.writerow(["file", "label"])
-            for index, (image, label) in enumerate(zip(pixels, digits.target, strict=True)):
+            for index, (image, label) in enumerate(examples):
                 name = f"{index:04d}.png"
-                (images / name).write_bytes(encode_png(image))
-                table.writerow([f"images/{name}", int(label)])
+                (images / name).write_bytes(image)
+                table.writerow([f"images/{name}", label])
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error}); choose a directory that you may write to") from None
-    return len(pixels)
+    return len(examples)
+
+
+def pictures() -> list[tuple[bytes, int]]:
+    """Every image of the raw data as PNG, with its label, in order."""
+    digits = load_digits()
+    pixels = np.rint(digits.images * (255 / INK_LEVELS)).astype(np.uint8)
+    return [(encode_png(image), int(label)) for image, label in zip(pixels, digits.target, strict=True)]
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:

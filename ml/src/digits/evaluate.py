@@ -1,6 +1,6 @@
 """Stage `evaluate`: measure the exported model on the test set and check that it computes what torch computes."""
 
-from digits import reproducible  # isort: skip - must come before torch
+from digits import reproducible  # isort: skip - must come before torch and onnxruntime
 
 import argparse
 import csv
@@ -80,7 +80,7 @@ def onnx_logits(path: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime has one exception class for each of its status codes
         raise UserError(f"{path}: cannot be loaded ({error}); run `dvc repro train`") from None
-    (logits,) = session.run([export.OUTPUT], {export.INPUT: images})
+    logits: NDArray[np.float32] = session.run([export.OUTPUT], {export.INPUT: images})[0]
     return logits
 
 

@@ -52,7 +52,7 @@ def rewrite(text: str, params: Mapping[str, Any]) -> str:
     for section, values in params.items():
         for key, value in values.items():
             line = re.compile(rf"(^{section}:[^\n]*\n(?:(?:[ #][^\n]*)?\n)*? +{key}: *)[^\s#]+", re.MULTILINE)
-            text, count = line.subn(lambda match, value=value: f"{match[1]}{value}", text, count=1)
+            text, count = line.subn(rf"\g<1>{value}", text, count=1)
             if not count:
                 raise KeyError(f"{section}.{key}")
     return text

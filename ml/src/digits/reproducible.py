@@ -1,4 +1,4 @@
-"""Make two runs on one kind of device give the same bytes.
+"""Make two runs on one kind of device give the same bytes, without a word to anybody.
 
 Importing this module, before anything else imports torch, sets what the numeric libraries read when they load.
 """
@@ -10,6 +10,8 @@ os.environ.setdefault("ATEN_CPU_CAPABILITY", "default")
 os.environ.setdefault("MKL_CBWR", "COMPATIBLE")
 # Without a fixed workspace cuBLAS may choose another algorithm in the next run.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+# ONNX Runtime would report to its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import torch  # the variables above must be set first
 
@@ -20,6 +22,6 @@ def start(seed: int) -> torch.device:
     torch.use_deterministic_algorithms(True)
     # Sums are split by thread, so their rounding would follow the number of cores.
     torch.set_num_threads(1)
-    torch.backends.mkldnn.enabled = False
+    torch.backends.mkldnn.set_flags(False)  # type: ignore[no-untyped-call]
     torch.backends.cudnn.benchmark = False
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

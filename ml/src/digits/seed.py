@@ -142,7 +142,7 @@ def generate() -> dict[str, bytes]:
     from digits import dataset  # noqa: PLC0415 - scikit-learn takes seconds to load, and mostly is not needed
 
     with tempfile.TemporaryDirectory() as scratch:
-        out = Path(scratch, "digits")
+        out = Path(scratch)
         dataset.write(out)
         return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 

@@ -49,11 +49,12 @@ def train(training: Examples, test: Examples, settings: params.Train) -> tuple[n
     for epoch in range(1, settings.epochs + 1):
         network.train()
         total, correct = 0.0, 0
-        for index in torch.randperm(len(training), generator=random).to(device).split(settings.batch_size):
+        order = torch.randperm(len(training), generator=random).to(device)
+        for index in torch.split(order, settings.batch_size):
             logits = network(_shift(images[index], settings.shift, random))
             loss = functional.cross_entropy(logits, labels[index])
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
             total += loss.item() * len(index)
@@ -107,9 +108,9 @@ def main() -> None:
     parser.add_argument("curves", type=Path, help="CSV file for loss and accuracy by epoch")
     arguments = parser.parse_args()
     settings = params.load().train
-    sets = [Examples.load(arguments.data / f"{name}.safetensors") for name in ("train", "test")]
+    training, test = (Examples.load(arguments.data / f"{name}.safetensors") for name in ("train", "test"))
     begin = perf_counter()
-    network, curves = train(*sets, settings)
+    network, curves = train(training, test, settings)
     for directory in (arguments.model, arguments.curves.parent):
         directory.mkdir(parents=True, exist_ok=True)
     export.save_weights(network, arguments.model / "model.safetensors")
