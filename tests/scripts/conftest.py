@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,31 @@ class Runner:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         state = {"id": task["id"], "result": f"RESULT_{result}", "startedAt": now, "stoppedAt": now}
         self._call("UpdateTask", {"state": state})
+
+
+class Services:
+    """What a test needs to start a service of its own."""
+
+    @staticmethod
+    def free_port() -> int:
+        """A loopback port that nothing uses now."""
+        return _free_port()
+
+    @staticmethod
+    def tool(name: str) -> Path:
+        """A tool of this project's toolchain."""
+        return built_tool(name)
+
+    @staticmethod
+    def running(command: list[str], folder: Path, variables: dict[str, str], url: str) -> AbstractContextManager[None]:
+        """Run a service until the end of the block, from when it answers on `url`."""
+        return _running(command, folder, variables, url)
+
+
+@pytest.fixture(scope="session")
+def services() -> Services:
+    """How a test starts a service of its own."""
+    return Services()
 
 
 @dataclass(frozen=True)

@@ -48,13 +48,8 @@ def propose(
         print(f"{path} has this image already: nothing to propose")
         return None
     account = forge.account()
-    waiting = [
-        pull
-        for pull in forge.pull_requests(MAIN)
-        if pull.head_branch.startswith(proposal.branches)
-        and pull.author == account
-        and not pull.is_from_fork(forge.repository)
-    ]
+    own = [pull for pull in forge.pull_requests(MAIN) if pull.author == account]
+    waiting = [pull for pull in own if pull.head_branch.startswith(proposal.branches)]
     for pull in waiting:
         if pull.head_branch == proposal.branch:
             print(f"#{pull.number} proposes this image already: {pull.url}")
@@ -89,9 +84,8 @@ def body(proposal: Proposal) -> str:
         chart.table(["", "what"], facts, right=2),
     ]
     if proposal.metrics:
-        rows = [
-            [chart.code(name), f"{value:.6g}"] for name, value in proposal.metrics.values.items() if "." not in name
-        ]
+        values = {name: value for name, value in proposal.metrics.values.items() if "." not in name}
+        rows = [[chart.code(name), f"{value:.6g}"] for name, value in values.items()]
         parts.append(f"### Metrics\n\n{chart.table(['metric', 'value'], rows, right=1)}")
     parts.append(
         "### Roll back\n\nRevert the merge of this pull request in another one; the image before it comes back:\n\n"

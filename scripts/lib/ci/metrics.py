@@ -105,9 +105,13 @@ def _flatten(content: Any, prefix: str, source: str, depth: int = 0) -> list[tup
         return found
     if isinstance(content, bool) or not isinstance(content, int | float) or not prefix:
         raise MetricsError(f"{source}: {prefix or 'the content'} is not a number")
-    if not math.isfinite(content):
-        raise MetricsError(f"{source}: {prefix} is {content}, not a finite number")
-    return [(prefix, float(content))]
+    try:
+        value = float(content)
+    except OverflowError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise MetricsError(f"{source}: {prefix} is {value}, not a finite number")
+    return [(prefix, value)]
 
 
 def _refuse_constant(name: str) -> NoReturn:

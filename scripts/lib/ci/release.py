@@ -1,7 +1,7 @@
 """Job `release`, on main: package the model that the lock names, push its image, propose its deployment to dev.
 
-It never trains. What goes into an image names it (its tag is a hash of it all), so a repeated run finds what an earlier one
-made, and a push that changes nothing of it ends at once.
+It never trains. What goes into an image names it (its tag is a hash of it all), so a repeated run finds what an earlier
+one made, and a push that changes nothing of it ends at once.
 """
 
 import os

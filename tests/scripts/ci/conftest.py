@@ -1,0 +1,265 @@
+"""A repository of this project's shape on a real forge, with a pipeline that trains in a blink."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import forge
+
+ROOT = Path(__file__).resolve().parents[3]
+
+DVC_YAML = """
+stages:
+  prepare:
+    cmd: python prepare.py
+    deps: [prepare.py, data/digits]
+    outs: [prepared]
+  train:
+    cmd: python train.py
+    deps: [train.py, prepared]
+    params: [train]
+    outs: [model/model.onnx]
+    metrics:
+      - metrics.json: {cache: false}
+    plots:
+      - plots/curves.csv: {cache: false}
+      - plots/confusion.csv: {cache: false}
+"""
+PREPARE = """
+import pathlib
+text = "".join(path.read_text() for path in sorted(pathlib.Path("data/digits").iterdir()))
+pathlib.Path("prepared").mkdir(exist_ok=True)
+pathlib.Path("prepared/examples").write_text(text)
+"""
+# The learning rate is the accuracy, so that a test chooses what training brings.
+TRAIN = """
+import json, pathlib, yaml
+params = yaml.safe_load(pathlib.Path("params.yaml").read_text())["train"]
+accuracy = params["learning_rate"]
+assert accuracy <= 1, "the loss diverged"
+for folder in ("model", "plots"):
+    pathlib.Path(folder).mkdir(exist_ok=True)
+examples = pathlib.Path("prepared/examples").read_text()
+pathlib.Path("model/model.onnx").write_text(f"{accuracy} {params['epochs']} {examples}")
+metrics = {"accuracy": accuracy, "loss": 1 - accuracy, "recall": {"0": accuracy}}
+pathlib.Path("metrics.json").write_text(json.dumps(metrics))
+rows = [f"{epoch},{1 / epoch:.3f},{accuracy * (1 - 1 / epoch):.3f}" for epoch in range(1, params["epochs"] + 1)]
+pathlib.Path("plots/curves.csv").write_text("\\n".join(["epoch,test_loss,test_accuracy", *rows, ""]))
+pathlib.Path("plots/confusion.csv").write_text("actual,predicted\\n0,0\\n0,1\\n1,1\\n")
+"""
+DVC_CONFIG = """
+[core]
+    remote = storage
+['remote "storage"']
+    url = s3://ml-data/{prefix}
+    verify = true
+"""
+IGNORED = "/model\n/prepared\n__pycache__/\n"
+
+
+def parameters(learning_rate: float = 0.97, tolerance: float = 0.005) -> str:
+    """A params.yaml that the project's own checks accept."""
+    return f"""
+prepare: {{seed: 20, test_fraction: 0.3}}
+train: {{seed: 7, epochs: 4, batch_size: 64, learning_rate: {learning_rate}, channels: 16, dropout: 0.2, shift: 0}}
+evaluate: {{parity_tolerance: 0.0001}}
+gate: {{tolerance: {tolerance}}}
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """The project on the forge, and what its jobs need."""
+
+    name: str
+    root: Path
+    url: str
+    variables: dict[str, str]
+    member: forge.Forge
+    runner: Any
+
+    def git(self, *arguments: str, folder: Path | None = None) -> str:
+        """Run git as member, in the checkout unless another folder is given."""
+        command = ["git", "-c", "user.name=member", "-c", "user.email=member@example.invalid", *arguments]
+        done = subprocess.run(command, cwd=folder or self.root, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"git {arguments}: {done.stderr}"
+        return done.stdout.strip()
+
+    def propose(self, branch: str, files: Mapping[str, str], start: str = "origin/main") -> forge.PullRequest:
+        """Open a pull request from main that writes these files."""
+        self.git("fetch", "--quiet", "origin")
+        self.git("checkout", "--quiet", "-B", branch, start)
+        self.push(branch, files)
+        return self.member.create_pull_request(f"Change {branch}", "", branch, "main")
+
+    def push(self, branch: str, files: Mapping[str, str]) -> str:
+        """Commit these files on the branch that is checked out and push it."""
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", f"Change {branch}")
+        self.git("push", "--quiet", "origin", branch)
+        return self.git("rev-parse", "HEAD")
+
+    def take(self, *jobs: str) -> dict[str, dict[str, Any]]:
+        """The waiting jobs by workflow file and event, which must be exactly these."""
+        taken = {}
+        for _ in jobs:
+            task = self.runner.take()
+            assert task, f"expected {jobs}, found {sorted(taken)}"
+            taken[f"{task['context']['workflow']} {task['context']['event_name']}"] = task
+        assert sorted(taken) == sorted(jobs)
+        return taken
+
+    def run_again(self, task: Mapping[str, Any], expected: int = 0) -> str:
+        """Do a job in a fresh checkout of its commit, as the runner does; return its output."""
+        context = task["context"]
+        verb = context["workflow"].removesuffix(".yml")
+        folder = self.root.parent / f"job-{task['id']}"
+        self.git("clone", "--quiet", self.url, str(folder), folder=self.root.parent)
+        self.git("checkout", "--quiet", "--detach", context["sha"], folder=folder)
+        event = folder.with_suffix(".json")
+        event.write_text(json.dumps(context["event"]))
+        trusted = {"BOT_TOKEN": self.variables["BOT_TOKEN"]} if verb != "train" else {"BOT_TOKEN": ""}
+        environment = {**os.environ, **self.variables, **trusted}
+        environment |= {"GITHUB_EVENT_PATH": str(event), "GITHUB_RUN_ID": str(context["run_id"])}
+        done = subprocess.run(
+            [folder / "scripts/ci" / verb],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        shutil.rmtree(folder)
+        assert done.returncode == expected, done.stdout
+        assert "Traceback" not in done.stdout
+        return done.stdout
+
+    def run(self, task: Mapping[str, Any], expected: int = 0) -> str:
+        """Do a job and report its end to the forge; return its output."""
+        output = self.run_again(task, expected)
+        self.finish(task, "SUCCESS" if expected == 0 else "FAILURE")
+        return output
+
+    def finish(self, task: Mapping[str, Any], result: str = "SUCCESS") -> None:
+        """Report the end of a job, done or not."""
+        self.runner.finish(task, result)
+
+    def drop(self, *jobs: str) -> None:
+        """Let these jobs, one after another or together, pass undone."""
+        for _ in jobs:
+            task = self.runner.take()
+            assert task
+            name = f"{task['context']['workflow']} {task['context']['event_name']}"
+            assert name in jobs, name
+            self.finish(task)
+
+    def gate(self, sha: str) -> forge.Status:
+        """The quality gate's status."""
+        status = self.member.status(sha, "quality-gate")
+        assert status, f"no quality gate on {sha}"
+        return status
+
+    def report(self, number: int) -> str:
+        """The one report on a pull request."""
+        found = [entry for entry in self.member.comments(number) if "ml-platform:report" in entry.body]
+        assert len(found) == 1
+        assert found[0].author == "bot"
+        return found[0].body
+
+
+@pytest.fixture(scope="session")
+def jobs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache volume; environments that this machine has already are borrowed."""
+    volume = tmp_path_factory.mktemp("cache")
+    (volume / "venvs").mkdir()
+    shared = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
+    for ready in shared.glob("venvs/ml-*"):
+        if (ready / "bin" / "dvc").exists():
+            (volume / "venvs" / ready.name).symlink_to(ready)
+            (volume / "venvs" / f"{ready.name}.complete").touch()
+    return volume
+
+
+@pytest.fixture
+def new_project(
+    gitea: Any, object_store: Any, jobs_cache: Path, tmp_path: Path
+) -> Iterator[Callable[[Mapping[str, str]], Project]]:
+    """A function that puts a project on the forge, with its data in the object store; it can get more files."""
+    opened = []
+
+    def make(files: Mapping[str, str]) -> Project:
+        name = gitea.new_repository()
+        member = forge.connect("gitea", gitea.url, name, forge.Token(gitea.tokens["member"]))
+        opened.append(member)
+        shared = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
+        project = Project(
+            name=name,
+            root=tmp_path / "checkout",
+            url=gitea.clone_url(name, "member"),
+            variables={
+                **object_store.variables,
+                "CACHE_DIR": str(jobs_cache),
+                "UV_CACHE_DIR": str(shared / "uv"),
+                "FORGE_KIND": "gitea",
+                "FORGE_URL": gitea.url,
+                "FORGE_REPOSITORY": name,
+                "BOT_TOKEN": gitea.tokens["bot"],
+            },
+            member=member,
+            runner=gitea.runner(name, "ml-cpu"),
+        )
+        project.git("clone", "--quiet", project.url, str(project.root), folder=tmp_path)
+        _write_project(project.root, f"{name}/dvc", files)
+        _push_data(project)
+        project.push("main", {})
+        project.runner.finish(project.take("release.yml push")["release.yml push"], "SUCCESS")
+        return project
+
+    yield make
+    for client in opened:
+        client.close()
+
+
+def _write_project(root: Path, prefix: str, files: Mapping[str, str]) -> None:
+    ignore = shutil.ignore_patterns("__pycache__")
+    for folder in (".github", "scripts/ci", "scripts/lib/ci", "scripts/lib/forge", "ml/src/digits", "ml/service"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
+    for name in ("requirements/ci.txt", "requirements/ml.txt", "requirements/release.txt", "requirements/serve.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    written = {
+        "ml/dvc.yaml": DVC_YAML,
+        "ml/prepare.py": PREPARE,
+        "ml/train.py": TRAIN,
+        "ml/params.yaml": parameters(),
+        "ml/.gitignore": IGNORED,
+        "ml/.dvcignore": "",
+        "ml/.dvc/config": DVC_CONFIG.format(prefix=prefix),
+        "ml/.dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        "ml/data/digits/0": "zero\n",
+        "ml/data/digits/1": "one\n",
+        **files,
+    }
+    for name, text in written.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+def _push_data(project: Project) -> None:
+    environment = {**os.environ, **project.variables}
+    for arguments in (["add", "--quiet", "data/digits"], ["push", "--quiet"]):
+        command = [ROOT / "scripts/ci/environment", "ml", "dvc", *arguments]
+        done = subprocess.run(command, cwd=project.root / "ml", env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

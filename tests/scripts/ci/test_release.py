@@ -1,0 +1,191 @@
+"""The release of a trained model: real registry, crane, forge and object store, and the project's own service."""
+
+import base64
+import json
+import os
+import re
+import secrets
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import httpx
+import pytest
+
+pytestmark = pytest.mark.tools
+
+Project = Any
+PUSH = "release.yml push"
+OVERLAY = "apps/classifier/overlays/dev/kustomization.yaml"
+CONFIGURATION = """
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {root}/data}}, delete: {{enabled: true}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+auth: {{htpasswd: {{realm: test, path: {root}/htpasswd}}}}
+"""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry that asks for a login, and a base image in it."""
+
+    host: str
+    password: str
+    base: str
+
+    def get(self, path: str, kind: str = "manifests") -> dict[str, Any]:
+        """A manifest or blob of `classifier` as JSON."""
+        accept = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+        url = f"http://{self.host}/v2/classifier/{kind}/{path}"
+        response = httpx.get(url, auth=("platform", self.password), headers={"Accept": accept}, follow_redirects=True)
+        assert response.status_code == 200, response.text
+        content: dict[str, Any] = response.json()
+        return content
+
+    def forget(self, digest: str) -> None:
+        """Delete a manifest of `classifier` with its tags."""
+        url = f"http://{self.host}/v2/classifier/manifests/{digest}"
+        assert httpx.delete(url, auth=("platform", self.password)).status_code == 202
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory, services: Any) -> Iterator[Registry]:
+    root = tmp_path_factory.mktemp("registry")
+    port = services.free_port()
+    password = secrets.token_hex(8)
+    (root / "htpasswd").write_bytes(b"platform:" + bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)) + b"\n")
+    (root / "config.yml").write_text(CONFIGURATION.format(root=root, port=port))
+    host = f"127.0.0.1:{port}"
+    command = ["docker-registry", "serve", str(root / "config.yml")]
+    with services.running(command, root, {}, f"http://{host}/v2/"):
+        login = base64.b64encode(f"platform:{password}".encode()).decode()
+        (root / "config.json").write_text(json.dumps({"auths": {host: {"auth": login}}}))
+        (root / "release").write_text("a base image\n")
+        with tarfile.open(root / "base.tar", "w") as layer:
+            layer.add(root / "release", arcname="etc/release")
+        reference = f"{host}/library/python:base"
+        crane = [services.tool("crane"), "append", "--new_layer", root / "base.tar", "--new_tag", reference]
+        environment = {**os.environ, "DOCKER_CONFIG": str(root)}
+        done = subprocess.run(crane, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        yield Registry(host, password, f"library/python@{done.stdout.strip().rpartition('@')[2]}")
+
+
+@pytest.fixture
+def project(
+    new_project: Callable[[Mapping[str, str]], Project], registry: Registry, services: Any, tmp_path: Path
+) -> Project:
+    """A project whose jobs may push to the registry."""
+    made = new_project({"ml/.gitignore": "/model\n/prepared\n__pycache__/\n"})
+    made.variables.update(
+        REGISTRY_HOST=registry.host,
+        REGISTRY_USERNAME="platform",
+        REGISTRY_PASSWORD=registry.password,
+        PYTHON_IMAGE=registry.base,
+        PATH=f"{services.tool('crane').parent}:{os.environ['PATH']}",
+    )
+    return made
+
+
+def merge_trained(project: Project, branch: str, learning_rate: float) -> str:
+    """Train a change of the parameters, merge it, and return main's commit."""
+    text = (project.root / "ml/params.yaml").read_text()
+    changed = re.sub(r"learning_rate: [\d.]+", f"learning_rate: {learning_rate}", text)
+    pull = project.propose(branch, {"ml/params.yaml": changed})
+    tasks = project.take("train.yml pull_request", "report.yml pull_request_target")
+    project.run(tasks["train.yml pull_request"])
+    project.finish(tasks["report.yml pull_request_target"])
+    project.run(project.take("report.yml workflow_run")["report.yml workflow_run"])
+    project.drop("train.yml pull_request", "report.yml pull_request_target", "report.yml workflow_run")
+    head = project.member.pull_request(pull.number).head_sha
+    assert project.gate(head).state == "success"
+    merged: str = project.member.merge_pull_request(pull.number, head)
+    return merged
+
+
+def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: Project, registry: Registry) -> None:
+    commit = merge_trained(project, "first", 0.98)
+    task = project.take(PUSH)[PUSH]
+    output = project.run(task)
+
+    # The deploy pull request, with its evidence.
+    [deploy] = project.member.pull_requests()
+    digest = output.partition(f"image {registry.host}/classifier@")[2].split()[0]
+    assert deploy.head_branch == f"deploy/classifier-dev-{digest[7:19]}"
+    assert deploy.title == f"Deploy classifier {digest[7:19]} to dev"
+    assert deploy.author == "bot"
+    assert project.member.changed_files(deploy.number) == [OVERLAY]
+    overlay = project.member.read_file(OVERLAY, deploy.head_branch).decode()
+    assert overlay.splitlines()[-2:] == ["  - name: classifier", f"    digest: {digest}"]
+    assert registry.host not in overlay
+    project.git("fetch", "--quiet", "origin")
+    assert project.git("log", "-1", "--format=%H", commit, "--", "ml/dvc.lock") in deploy.body
+    assert "| `accuracy` | 0.98 |" in deploy.body
+    assert "git revert" in deploy.body
+
+    # The image is the base, the dependencies and the Bento, and starts the service as nobody special.
+    manifest = registry.get(digest)
+    config = registry.get(manifest["config"]["digest"], "blobs")
+    assert len(manifest["layers"]) == 3
+    assert config["config"]["Entrypoint"] == ["/usr/bin/python3.11", "/opt/classifier/bento/src/run.py"]
+    assert config["config"]["User"] == "1000:1000"
+    assert "Cmd" not in config["config"]
+    assert "PYTHONPATH=/opt/classifier/site-packages" in config["config"]["Env"]
+    assert config["config"]["Labels"]["ml-platform.dev/model-digest"] in deploy.body
+
+    # The same job again changes nothing.
+    assert f"#{deploy.number} proposes this image already" in project.run_again(task)
+    assert len(project.member.pull_requests()) == 1
+
+    # The same inputs give the same image, also where the registry has lost it.
+    registry.forget(digest)
+    assert f"image {registry.host}/classifier@{digest}" in project.run_again(task)
+
+    # A push that touches neither model nor service is not a release.
+    project.drop("train.yml pull_request", "report.yml pull_request_target", "report.yml workflow_run")
+    docs = project.propose("docs", {"README.md": "text\n"})
+    project.drop("train.yml pull_request", "report.yml pull_request_target", "report.yml workflow_run")
+    project.member.merge_pull_request(docs.number, docs.head_sha)
+    assert "this push changes neither model nor service" in project.run(project.take(PUSH)[PUSH])
+
+    # A newer model supersedes the open proposal.
+    merge_trained(project, "second", 0.985)
+    project.run(project.take(PUSH)[PUSH])
+    [newer] = project.member.pull_requests()
+    assert newer.head_branch != deploy.head_branch
+    assert not project.member.pull_request(deploy.number).open
+    assert project.member.branch(deploy.head_branch) is None
+    assert f"Superseded by #{newer.number}" in project.member.comments(deploy.number)[-1].body
+
+    # Deploying it is no release either, and its overlay then has the image.
+    project.drop("train.yml pull_request", "report.yml pull_request_target", "report.yml workflow_run")
+    project.member.merge_pull_request(newer.number, newer.head_sha)
+    assert "this push changes neither model nor service" in project.run(project.take(PUSH)[PUSH])
+
+
+def test_a_stale_lock_is_refused(project: Project) -> None:
+    merge_trained(project, "first", 0.98)
+    project.finish(project.take(PUSH)[PUSH])
+    project.git("checkout", "--quiet", "-B", "main", "origin/main")
+    project.git("pull", "--quiet", "origin", "main")
+    text = (project.root / "ml/params.yaml").read_text()
+    project.push("main", {"ml/params.yaml": text.replace("0.98", "0.99")})
+
+    output = project.run(project.take(PUSH)[PUSH], expected=2)
+
+    assert "error: ml/dvc.lock is not fresh (stage train: parameter train changed)" in output
+    assert project.member.pull_requests() == []
+
+
+def test_a_wrong_registry_password_is_named_with_its_fix(project: Project) -> None:
+    merge_trained(project, "first", 0.98)
+    project.variables["REGISTRY_PASSWORD"] = "wrong"
+
+    output = project.run(project.take(PUSH)[PUSH], expected=2)
+
+    assert "check REGISTRY_USERNAME and REGISTRY_PASSWORD" in output
+    assert "wrong" not in output.replace("wrong:", "")
