@@ -36,7 +36,10 @@ class Controller:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "runner_controller"], env=self._environment, stdout=log, stderr=log
             )
-        eventually(self.ready, "the controller is ready", 30)
+        try:
+            eventually(self.ready, "the controller is ready", 30)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log()}") from error
 
     def kill(self) -> None:
         """SIGKILL, as when its node goes away."""
@@ -120,6 +123,9 @@ def controller(work: Path, forge: Forge, cluster: Cluster, node: Kubelet) -> Ite
         **cluster.service_account(work / "service-account"),
     }
     running = Controller(environment, work / "controller.log")
-    running.start()
-    yield running
-    assert running.stop() == 0, running.log()
+    try:
+        running.start()
+        yield running
+        assert running.stop() == 0, running.log()
+    finally:
+        running.kill()

@@ -33,6 +33,10 @@ class Cluster:
             timeout=30,
         )
 
+    def close(self) -> None:
+        """End all connections."""
+        self._http.close()
+
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Call the API; raises AssertionError with the server's message."""
         response = self._http.request(method, path, **options)
@@ -144,7 +148,10 @@ def api_server(work: Path) -> Iterator[Cluster]:
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": NAMESPACE, "labels": labels}
         cluster.call("POST", "/api/v1/namespaces", json={"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        yield cluster
+        try:
+            yield cluster
+        finally:
+            cluster.close()
 
 
 def _answers(url: str) -> bool:

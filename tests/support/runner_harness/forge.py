@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,14 @@ ENABLED = false
 """
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step as its run's page shows it."""
+
+    status: str
+    lines: list[str]
+
+
 class Forge:
     """Calls a running Gitea."""
 
@@ -55,6 +64,12 @@ class Forge:
         self._command = command
         self._clones = 0
         self._people: dict[str, httpx.Client] = {}
+        self._browsers: dict[str, httpx.Client] = {}
+
+    def close(self) -> None:
+        """End all connections."""
+        for client in (*self._people.values(), *self._browsers.values()):
+            client.close()
 
     def gitea(self, *arguments: str) -> str:
         """Run Gitea's own command line."""
@@ -72,13 +87,16 @@ class Forge:
 
     def web(self, method: str, path: str, *, user: str = "root", **options: Any) -> httpx.Response:
         """Call what only the web pages offer, such as cancelling a run, as a signed-in person."""
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=30, headers={"Origin": self.url}) as client:
+        if user not in self._browsers:
+            client = httpx.Client(base_url=self.url, trust_env=False, timeout=30, headers={"Origin": self.url})
             client.post("/user/login", data={"user_name": user, "password": PASSWORD})
-            return client.request(method, path, **options)
+            self._browsers[user] = client
+        return self._browsers[user].request(method, path, **options)
 
     def registration_token(self) -> str:
         """A token with which a runner may register."""
-        return self.gitea("actions", "generate-runner-token").strip()
+        # A warning about root comes before it.
+        return self.gitea("actions", "generate-runner-token").split()[-1]
 
     def push(
         self, branch: str, files: dict[str, str], *, user: str = "root", repository: str = REPOSITORY, base: str = "main"
@@ -127,7 +145,7 @@ class Forge:
 
         return eventually(found, f"a run of {workflow} for {head_sha}") or {}
 
-    def finished(self, run: dict[str, Any], seconds: float = 90) -> dict[str, Any]:
+    def finished(self, run: dict[str, Any], seconds: float = 30) -> dict[str, Any]:
         """The run's only job once it is over; `conclusion` and `steps` say how it went."""
 
         def done() -> dict[str, Any] | None:
@@ -141,13 +159,32 @@ class Forge:
         [job] = self.api("GET", f"/repos/{REPOSITORY}/actions/runs/{run['id']}/jobs")["jobs"]
         return dict(job)
 
-    def log(self, job: dict[str, Any]) -> str:
-        """The job's log without its times."""
+    def steps(self, run: dict[str, Any]) -> dict[str, Step]:
+        """What the run's page shows of its only job: each step by its name, from "Set up job" to "Complete job"."""
+        job = self.job(run)
+        path = f"/{REPOSITORY}/actions/runs/{run['id']}/jobs/{job['id']}"
+        steps = self._view(path, [])["state"]["currentJob"]["steps"]
+        cursors = [{"step": index, "cursor": None, "expanded": True} for index in range(len(steps))]
+        logs = {entry["step"]: entry["lines"] for entry in self._view(path, cursors)["logs"]["stepsLog"] or []}
+        return {
+            step["summary"]: Step(step["status"], [line["message"] for line in logs.get(index, [])])
+            for index, step in enumerate(steps)
+        }
+
+    def log(self, run: dict[str, Any]) -> str:
+        """The whole log of the run's only job, without its times."""
+        job = self.job(run)
+        self.api("GET", "/version")  # makes the client
         response = self._people["root"].get(f"/repos/{REPOSITORY}/actions/jobs/{job['id']}/logs")
         if response.status_code == 404:
             return ""
         assert response.status_code == 200, response.text
         return "\n".join(line.partition(" ")[2] for line in response.text.splitlines())
+
+    def _view(self, path: str, cursors: list[dict[str, Any]]) -> dict[str, Any]:
+        response = self.web("POST", path, json={"logCursors": cursors})
+        assert response.status_code == 200, response.text
+        return dict(response.json())
 
     def cancel(self, run: dict[str, Any]) -> None:
         """Cancel a run as a person does on its page."""
@@ -185,7 +222,10 @@ def gitea(work: Path) -> Iterator[Forge]:
         forge.api("POST", "/orgs/ml/repos", json={"name": "platform", "private": True, "auto_init": False})
         for person, permission in (("member", "write"), ("outsider", "read")):
             forge.api("PUT", f"/repos/{REPOSITORY}/collaborators/{person}", json={"permission": permission})
-        yield forge
+        try:
+            yield forge
+        finally:
+            forge.close()
 
 
 def _assets(binary: Path, work: Path) -> Path:

@@ -24,8 +24,9 @@ from runner_harness.cluster import NAMESPACE, Cluster, now
 
 NODE = "test-node"
 
-# Tells a container where its folders lie, and this kubelet which processes are a container's.
+# Tell a container where its folders lie, and this kubelet which processes are a container's.
 _ROOT_VARIABLE = "TEST_ROOT"
+_CONTAINER_VARIABLE = "TEST_CONTAINER"
 
 
 class Container:
@@ -33,7 +34,8 @@ class Container:
 
     def __init__(self, spec: Mapping[str, Any], root: Path, environment: dict[str, str]) -> None:
         self.name = spec["name"]
-        self._mark = f"{_ROOT_VARIABLE}={environment[_ROOT_VARIABLE]}".encode()
+        mark = f"{root}/{self.name}"
+        self._mark = f"{_CONTAINER_VARIABLE}={mark}".encode()
         self.log = root / f"{self.name}.log"
         self.log.touch()
         self.started = now()
@@ -42,7 +44,7 @@ class Container:
         self._process = subprocess.Popen(
             [*spec["command"], *spec.get("args", [])],
             cwd=root,
-            env=environment,
+            env=environment | {_CONTAINER_VARIABLE: mark},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -162,12 +164,16 @@ class Kubelet:
 
     def _loop(self) -> None:
         while not self._stop.wait(0.1):
-            manifests = {manifest["metadata"]["name"]: manifest for manifest in self._cluster.objects("pods")}
-            for name in self._pods.keys() - manifests.keys():
-                for container in self._pods.pop(name).containers.values():
-                    container.kill()
-            for name, manifest in manifests.items():
-                self._sync(name, manifest)
+            try:
+                manifests = {manifest["metadata"]["name"]: manifest for manifest in self._cluster.objects("pods")}
+                for name in self._pods.keys() - manifests.keys():
+                    for container in self._pods.pop(name).containers.values():
+                        container.kill()
+                for name, manifest in manifests.items():
+                    self._sync(name, manifest)
+            except (AssertionError, OSError) as error:
+                # A pod that was deleted meanwhile, or a fault that the test will show by what does not happen.
+                print(f"kubelet: {error!r}", flush=True)
 
     def _sync(self, name: str, manifest: dict[str, Any]) -> None:
         pod = self._pods.get(name)
@@ -292,11 +298,12 @@ class Kubelet:
             if data is None and not reference.get("optional"):
                 return None
             environment |= data or {}
-        environment |= {entry["name"]: entry.get("value", "") for entry in spec.get("env", [])}
-        environment[_ROOT_VARIABLE] = str(pod.root / "root")
-        for name, value in environment.items():
-            if any(value == path or value.startswith(f"{path}/") for path in mounts):
-                environment[name] = f"{pod.root / 'root'}{value}"
+        root = pod.root / "root"
+        for entry in spec.get("env", []):
+            value = entry.get("value", "")
+            mounted = any(value == path or value.startswith(f"{path}/") for path in mounts)
+            environment[entry["name"]] = f"{root}{value}" if mounted else value
+        environment[_ROOT_VARIABLE] = str(root)
         return environment
 
     def _mounts(self, pod: Pod, spec: Mapping[str, Any]) -> list[str] | None:

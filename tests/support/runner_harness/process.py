@@ -51,7 +51,7 @@ def running(
             process.wait()
 
 
-def eventually(probe: Callable[[], Value], what: str, seconds: float = 60) -> Value:
+def eventually(probe: Callable[[], Value], what: str, seconds: float = 20) -> Value:
     """The first true value of `probe`; raises AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -1,0 +1,144 @@
+"""The stack `local` in a copy of the checkout, against a control plane and a store on loopback."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from runner_harness.process import tool
+
+from control_plane.kubernetes import ControlPlane, control_plane
+from control_plane.object_store import object_store
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+# What the program reads; the rest of the checkout is not its business.
+PROGRAM = ("Pulumi.yaml", "argocd", "clusters", "infra")
+SECRETS = (
+    "argocd-admin-password",
+    "forge-argocd-token",
+    "forge-bot-token",
+    "forge-runner-registration-token",
+    "forge-webhook-secret",
+    "pulumi-passphrase",
+    "registry-password",
+    "s3-dvc-secret-key",
+    "s3-pulumi-secret-key",
+    "s3-release-secret-key",
+)
+ROLES = {"pulumi": "userplus", "dvc": "user", "release": "user"}
+IMAGES = {name: f"sha256:{digit * 64}" for name, digit in (("python", "1"), ("runner-controller", "2"))}
+
+
+def secret(name: str) -> str:
+    """The value of a generated secret: long, and easy to find where it must not be."""
+    return f"{name}-0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """`root` is a git checkout; `environment` what `scripts/env local` would give."""
+
+    root: Path
+    state: Path
+    plane: ControlPlane
+    store: str
+    environment: dict[str, str]
+
+    def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run plain `pulumi` from the checkout's root; raises AssertionError with its output when it fails."""
+        command = ["pulumi", *arguments, "--non-interactive", "--color=never"]
+        done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True)
+        assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def prepare(self) -> list[str]:
+        """What `scripts/up` does before `pulumi up`; the lines it reports."""
+        program = (
+            "import json, settings, stack; paths = settings.Paths.from_environment(); lines = [];"
+            "env = stack.prepare(settings.load_cluster('local'), paths, lines.append);"
+            "print(json.dumps([lines, env]))"
+        )
+        done = subprocess.run([sys.executable, "-c", program], env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        lines, environment = json.loads(done.stdout)
+        self.environment.update(environment)
+        return list(lines)
+
+    def exported(self) -> dict[str, Any]:
+        """The state as the backend keeps it, by `pulumi stack export`."""
+        return dict(json.loads(self.pulumi("stack", "export").stdout)["deployment"])
+
+    def close(self) -> None:
+        self.plane.http.close()
+
+
+@contextmanager
+def local_stack(work: Path) -> Iterator[Stack]:
+    """A stack that nothing was applied to yet; its services run until the block ends."""
+    state, root = work / "state", work / "checkout"
+    (state / "secrets").mkdir(parents=True)
+    (state / "host").mkdir()
+    (state / "kubernetes").mkdir()
+    for name in SECRETS:
+        (state / "secrets" / name).write_text(secret(name) + "\n")
+    (state / "host" / "environment").write_text("# as Ansible writes it\nUV_INDEX_URL=http://127.0.0.1/simple\n")
+    (state / "host" / "ca-certificates.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    (state / "images.json").write_text(json.dumps(IMAGES))
+    users = {name: (secret(f"s3-{name}-secret-key"), role) for name, role in ROLES.items()}
+    with control_plane(work / "kubernetes") as plane, object_store(work / "object-store", users) as store:
+        shutil.copyfile(plane.kubeconfig, state / "kubernetes" / "admin.conf")
+        _checkout(root, store)
+        environment = {
+            "HOME": str(work),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(root / "infra"),
+            "ML_PLATFORM_STATE_DIR": str(state),
+            "ML_PLATFORM_CACHE_DIR": str(_cache(work / "cache")),
+        }
+        stack = Stack(root, state, plane, store, environment)
+        stack.prepare()
+        yield stack
+        stack.close()
+
+
+def _checkout(root: Path, store: str) -> None:
+    """A git repository with the program, whose cluster uses this store."""
+    root.mkdir()
+    for name in PROGRAM:
+        source = CHECKOUT / name
+        if source.is_file():
+            shutil.copyfile(source, root / name)
+        else:
+            ignored = shutil.ignore_patterns("__pycache__", "Pulumi.local.yaml", "ansible", "images", "toolchain")
+            shutil.copytree(source, root / name, ignore=ignored)
+    shutil.copyfile(CHECKOUT / ".gitignore", root / ".gitignore")
+    path = root / "clusters" / "local" / "cluster.yaml"
+    cluster = yaml.safe_load(path.read_text())
+    cluster["objectStore"]["endpoint"] = store
+    path.write_text(yaml.safe_dump(cluster))
+    git = ["git", "-C", str(root), "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "test"]):
+        subprocess.run([*git, *arguments], check=True)
+
+
+def _cache(folder: Path) -> Path:
+    """A cache of its own with the real tools, so that plugins are installed into it and not beside the real ones."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "runner").mkdir()
+    for name in ("argocd", "kustomize"):
+        (folder / "bin" / name).symlink_to(Path(tool(name)).resolve())
+    binary = folder / "tools" / "pulumi" / "pulumi"
+    binary.parent.mkdir(parents=True)
+    try:
+        os.link(Path(tool("pulumi")).resolve(), binary)
+    except OSError:  # another file system
+        shutil.copy(Path(tool("pulumi")).resolve(), binary)
+    (folder / "bin" / "pulumi").symlink_to(binary)
+    return folder

@@ -1,0 +1,101 @@
+"""The running platform as the end-to-end tests use it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cli import loop
+from cli.kube import Kubectl
+from forge import Forge, PullRequest
+from settings import ROOT, Cluster, Paths
+
+T = TypeVar("T")
+
+
+@dataclass
+class Platform:
+    """The running platform, seen by those who use it: verbs, the cluster, the forge as an ordinary member."""
+
+    cluster: Cluster
+    paths: Paths
+    kubectl: Kubectl
+    member: Forge
+
+    @property
+    def stage(self) -> str:
+        return self.cluster.stages[0]
+
+    def verb(self, name: str, *arguments: str, root: Path = ROOT, status: int = 0) -> str:
+        """Run scripts/<name>, expect its exit status and return its stdout."""
+        done = subprocess.run(
+            [root / "scripts" / name, *arguments], cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        assert done.returncode == status, f"scripts/{name}: exit status {done.returncode}\n{done.stderr[-6000:]}"
+        return done.stdout
+
+    def status(self) -> dict[str, Any]:
+        """What `scripts/status --json` says, well or not."""
+        done = subprocess.run([ROOT / "scripts" / "status", "--json"], capture_output=True, text=True)
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def deployed(self) -> dict[str, list[str]]:
+        """The images of each Application, by its name."""
+        return {one["name"]: sorted(one["images"]) for one in self.status()["applications"]}
+
+    def propose(self, title: str, change: Callable[[str], str], path: str = loop.PARAMS) -> PullRequest:
+        """Open a pull request, as the member, that changes one file of main."""
+        login = loop.member_login(self.paths)
+        with loop.Clone(self.member.clone_url, login) as clone:
+            before = clone.git("show", f"{loop.MAIN}:{path}") + "\n"
+            branch = f"test-{time.time_ns()}"
+            loop.commit_file(clone, branch, path, change(before), title)
+            clone.git("push", "--quiet", self.member.clone_url, f"{branch}:refs/heads/{branch}")
+        return self.member.create_pull_request(title, "", branch, loop.MAIN)
+
+    def amend(self, pull: PullRequest, path: str, content: str) -> str:
+        """Push one more commit to a pull request's branch; returns it."""
+        login = loop.member_login(self.paths)
+        with loop.Clone(self.member.clone_url, login) as clone:
+            clone.git(
+                "fetch", "--quiet", self.member.clone_url, f"+refs/heads/{pull.head_branch}:refs/heads/{loop.MAIN}"
+            )
+            commit = loop.commit_file(clone, "amended", path, content, "Change it again")
+            clone.git("push", "--quiet", self.member.clone_url, f"{commit}:refs/heads/{pull.head_branch}")
+        return commit
+
+    def gate(self, pull: PullRequest, seconds: float = 900) -> tuple[str, str]:
+        """Wait until the quality gate has judged the pull request's head; returns state and description."""
+
+        def judged() -> tuple[str, str] | None:
+            head = self.member.pull_request(pull.number).head_sha
+            status = self.member.status(head, loop.GATE)
+            return (status.state, status.description) if status and status.state != "pending" else None
+
+        return eventually(judged, seconds, f"quality gate of #{pull.number}")
+
+    def drop(self, pull: PullRequest) -> None:
+        """Close a pull request and delete its branch."""
+        self.member.close_pull_request(pull.number)
+        self.member.delete_branch(pull.head_branch)
+
+    def job_pods(self) -> list[str]:
+        """Pods that run jobs of the forge at the moment."""
+        found = self.kubectl.items("pods", "-n", "runner-controller")
+        return [
+            one["metadata"]["name"] for one in found if not one["metadata"]["name"].startswith("runner-controller-")
+        ]
+
+
+def eventually(probe: Callable[[], T | None], seconds: float, what: str, every: float = 1.0) -> T:
+    """What `probe` returns once it is something."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if (value := probe()) is not None:
+            return value
+        assert time.monotonic() < deadline, f"{what}: not within {seconds:.0f} s"
+        time.sleep(every)
