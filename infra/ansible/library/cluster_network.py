@@ -12,6 +12,7 @@ DOCUMENTATION = r"""
 module: cluster_network
 short_description: Remove a cluster's network devices and firewall rules
 options:
+  address: {type: str, required: true, description: The node address on the loopback device.}
   bridge: {type: str, required: true, description: The pods' bridge; devices attached to it go too.}
   chain_prefixes: {type: list, elements: str, required: true}
 """
@@ -60,9 +61,15 @@ def devices(bridge: str) -> list[str]:
     return [*(port.name for port in sorted(ports.iterdir())), bridge] if ports.is_dir() else [bridge]
 
 
+def has_address(trie: str, address: str) -> bool:
+    """Whether `trie` (text of /proc/net/fib_trie) lists `address` as the host's own."""
+    return bool(re.search(rf"-- {re.escape(address)}\n\s+/32 host LOCAL", trie))
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "address": {"type": "str", "required": True},
             "bridge": {"type": "str", "required": True},
             "chain_prefixes": {"type": "list", "elements": "str", "required": True},
         },
@@ -71,6 +78,11 @@ def main() -> None:
     prefixes = tuple(module.params["chain_prefixes"])
     done = []
     try:
+        if has_address(Path("/proc/net/fib_trie").read_text(), module.params["address"]):
+            done.append(module.params["address"])
+            if not module.check_mode:
+                command = ["ip", "address", "delete", f"{module.params['address']}/32", "dev", "lo"]
+                subprocess.run(command, capture_output=True, text=True, check=True)
         for device in devices(module.params["bridge"]):
             done.append(device)
             if not module.check_mode:
