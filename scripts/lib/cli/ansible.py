@@ -43,8 +43,10 @@ class Output:
         return f"{self.role}: {self.task}" if self.role else self.task
 
 
-def playbook(context: Context, name: str, cluster: str, paths: Paths, **variables: bool) -> str:
-    """Run `infra/ansible/<name>` and return a note on what it changed.
+def playbook(
+    context: Context, name: str, cluster: str, paths: Paths, *, dry_run: bool = False, **variables: bool
+) -> str:
+    """Run `infra/ansible/<name>` (in check mode with `dry_run`) and return a note on what it changed.
 
     Raises BadInput when the host is refused before any change, else Failure.
     """
@@ -64,6 +66,7 @@ def playbook(context: Context, name: str, cluster: str, paths: Paths, **variable
             FOLDER / name,
             "--extra-vars",
             json.dumps(values),
+            *(["--check"] if dry_run else []),
             environment=_environment(paths),
             folder=FOLDER,
             on_line=listen,

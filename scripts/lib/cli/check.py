@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from cli import app, console, environments, git, steps
-from cli.failure import Failure
+from cli.failure import BadInput, Failure
 from settings import ROOT, Paths
 
 PYTHON_FOLDERS = ("infra", "scripts/lib", "ml", "apps", "tests")
@@ -40,9 +40,7 @@ class Outcome:
 def checks(root: Path, paths: Paths) -> list[Check]:
     """Every check, in the order in which results are shown. A check without files to look at is left out."""
     files = _files(root)
-    yaml = [
-        name for name in files if name.endswith((".yaml", ".yml")) and not name.startswith("argocd/install/upstream")
-    ]
+    yaml = [name for name in files if name.endswith((".yaml", ".yml"))]
     shell = [name for name in files if _is_shell(root / name)]
     workflows = [name for name in files if name.startswith(".github/workflows/")]
     python = [folder for folder in PYTHON_FOLDERS if (root / folder).is_dir()]
@@ -104,9 +102,8 @@ def _act(arguments: argparse.Namespace) -> int:
     every = checks(ROOT, paths)
     wanted = [check for check in every if check.name in arguments.names] if arguments.names else every
     if unknown := set(arguments.names) - {check.name for check in every}:
-        raise Failure(
-            f"there is no check {', '.join(sorted(unknown))}", f"choose of: {', '.join(c.name for c in every)}"
-        )
+        known = ", ".join(check.name for check in every)
+        raise BadInput(f"there is no check {', '.join(sorted(unknown))}", f"choose of: {known}")
     shown = console.out()
     # Corrections write the files that other checks read, so with --fix one follows the other.
     with ThreadPoolExecutor(max_workers=1 if arguments.fix else os.cpu_count() or 1) as pool:

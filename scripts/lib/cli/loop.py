@@ -52,7 +52,7 @@ class Loop:
     deployment: PullRequest | None = None
     merged: str = ""
     deployed: str = ""
-    deployed_at: float = 0.0
+    merged_at: float = 0.0
     digest: str = ""
     reference: str = ""
     metrics: dict[str, Any] = field(default_factory=lambda: {"baseline": None, "candidate": None})
@@ -140,7 +140,6 @@ class Loop:
         """Merge the bot's deploy pull request, once the gate has passed it."""
         pull = self._await_gate(context, self._pull(self.deployment))
         self.deployment, self.deployed = self._merge(context, pull)
-        self.deployed_at = time.monotonic()
         self.digest = self._digest_at(self.deployed)
         return self.deployed[:10]
 
@@ -169,7 +168,7 @@ class Loop:
                 f"kubectl -n {self.stage} get pods,events; scripts/status shows the Application's message",
             ),
         )
-        return f"{time.monotonic() - self.deployed_at:.1f} s from merge to Ready"
+        return f"{time.monotonic() - self.merged_at:.1f} s from merge to Ready"
 
     def predict(self, context: Context) -> str:
         """Send the first held-out image to the deployed model. Raises Failure when the answer is not a prediction."""
@@ -195,8 +194,8 @@ class Loop:
         pulls = [self.member.pull_request(pull.number) for pull in (self.training, self.deployment) if pull]
         return [{"number": one.number, "title": one.title, "url": one.url, "merged": one.merged} for one in pulls]
 
-    def _clone(self) -> "_Clone":
-        return _Clone(self.member.clone_url, member_login(self.paths))
+    def _clone(self) -> "Clone":
+        return Clone(self.member.clone_url, member_login(self.paths))
 
     def _pull(self, pull: PullRequest | None) -> PullRequest:
         assert pull is not None, "the step before makes it"
@@ -278,6 +277,7 @@ class Loop:
             pull = self._await_gate(context, self.member.pull_request(pull.number))
         try:
             merged = self.member.merge_pull_request(pull.number, pull.head_sha)
+            self.merged_at = time.monotonic()
         except ForgeError as error:
             raise Failure(f"#{pull.number} could not be merged: {error}", f"see {pull.url}") from None
         return self.member.pull_request(pull.number), merged
@@ -330,7 +330,7 @@ class Loop:
         return image.read_bytes(), int(label)
 
 
-class _Clone:
+class Clone:
     """Main of the forge in a scratch repository, gone when the block ends."""
 
     def __init__(self, url: str, login: git.Login) -> None:

@@ -39,10 +39,9 @@ class Setup:
     def steps(self) -> list[Step]:
         """In order, and side by side where they do not need each other."""
         return [
-            Step(
-                "tools", "Make the tools ready", self._tools, fix="scripts/up goes on with the tools that are missing"
-            ),
-            Step("data-environment", "Make the data set's Python environment", self._data_environment),
+            Step("preflight", "Look at the host", self._preflight),
+            Step("tools", "Make the tools ready", self._tools, ("preflight",), "run scripts/up again: it goes on"),
+            Step("data-environment", "Make the data set's environment", self._data_environment, ("preflight",)),
             Step("host", "Set up the host", self._host, after=("tools",)),
             Step("first-push", "Give the forge its main", self._first_push, after=("host",)),
             Step("stack", "Provision the stack", self._stack, after=("host",)),
@@ -79,6 +78,9 @@ class Setup:
 
     def _forge_login(self) -> git.Login:
         return git.Login("platform-admin", self.paths.secret("forge-admin-password"))
+
+    def _preflight(self, context: Context) -> None:
+        ansible.playbook(context, "preflight.yml", self.cluster.name, self.paths, dry_run=True)
 
     def _tools(self, context: Context) -> None:
         context.command(sys.executable, "-m", "toolchain", "install", fix="check that the package registries answer")

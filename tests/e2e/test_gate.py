@@ -1,0 +1,79 @@
+"""The gate refuses what it must, and cannot be talked out of it by the pull request itself."""
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+from live import Platform
+
+from cli import loop
+from digits import propose
+from forge import ForgeError, PullRequest
+
+
+def worse(text: str) -> str:
+    return propose.rewrite(text, propose.worse(yaml.safe_load(text)))
+
+
+def worse_and_tolerant(text: str) -> str:
+    params = propose.worse(yaml.safe_load(text))
+    return propose.rewrite(text, {**params, "gate": {"tolerance": 0.9}})
+
+
+@pytest.fixture(scope="module")
+def pulls(live: Platform) -> Iterator[dict[str, PullRequest]]:
+    """All of them opened at once, so that one waits while the other trains."""
+    opened = {
+        "worse": live.propose("Train worse", worse),
+        "loosened": live.propose("Train worse and loosen the gate", worse_and_tolerant),
+        "broken": live.propose("Mistype a key", lambda text: text.replace("learning_rate:", "learning_rat:")),
+        "docs": live.propose("Say more", lambda text: f"{text}\nMore.\n", "README.md"),
+    }
+    yield opened
+    for pull in opened.values():
+        live.drop(pull)
+
+
+def refused(live: Platform, pull: PullRequest) -> str:
+    state, description = live.gate(pull)
+    assert state == "failure", description
+    head = live.member.pull_request(pull.number).head_sha
+    with pytest.raises(ForgeError):
+        live.member.merge_pull_request(pull.number, head, patience=0)
+    assert not live.member.pull_request(pull.number).merged
+    return description
+
+
+def test_a_change_outside_the_pipeline_passes_without_training(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    state, description = live.gate(pulls["docs"])
+    assert state == "success"
+    assert "nothing under ml/ changed" in description
+
+
+def test_a_worse_model_cannot_be_merged(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    assert "accuracy" in refused(live, pulls["worse"])
+    (report,) = [one for one in live.member.comments(pulls["worse"].number) if one.author == loop.BOT]
+    assert "Quality gate: failed" in report.body
+
+
+def test_a_pull_request_cannot_loosen_its_own_gate(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    assert "accuracy" in refused(live, pulls["loosened"])
+
+
+def test_a_mistyped_parameter_is_refused_and_named(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    refused(live, pulls["broken"])
+    head = pulls["broken"].head_sha
+    (run,) = [one for one in live.member.workflow_runs(head) if one.workflow == "train.yml"]
+    assert run.conclusion == "failure"
+    (job,) = live.member.jobs(run.id)
+    log = "\n".join(loop.job_log(live.cluster, live.paths, job.id))
+    assert "train.learning_rat" in log
+    assert "learning_rate" in log
+
+
+def test_main_takes_no_push(live: Platform) -> None:
+    login = loop.member_login(live.paths)
+    with loop.Clone(live.member.clone_url, login) as clone:
+        commit = loop.commit_file(clone, "direct", "direct", "no\n", "Push to main")
+        assert not clone.succeeds("push", "--quiet", live.member.clone_url, f"{commit}:refs/heads/main")
+        assert not clone.succeeds("push", "--quiet", "--force", live.member.clone_url, f"{commit}:refs/heads/main")
