@@ -244,7 +244,7 @@ def read_cluster(path: Path, shown_as: str | None = None) -> Cluster:
     """Read and check one cluster file; `shown_as` is its name in messages. Raises SettingsError."""
     shown = shown_as or path.name
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise SettingsError(
             f"{shown}: cannot be read ({error.strerror}); check that it exists and is readable"
@@ -267,7 +267,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} appears twice", key_node.start_mark
@@ -282,9 +282,9 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
     return str(error).splitlines()[0]
 
 
-def _problem(item: Mapping[str, Any]) -> str:
+def _problem(item: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one answer a kind of error
     """One pydantic error as `key: what is wrong; what would work`."""
-    location = [part for part in item["loc"]]
+    location = list(item["loc"])
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or "(file)"
     context = item.get("ctx", {})
     match item["type"]:
@@ -344,6 +344,19 @@ class Paths:
     @property
     def kubeconfig(self) -> Path:
         return self.state / "kubernetes" / "admin.conf"
+
+    @property
+    def pulumi(self) -> Path:
+        """The file backend of Pulumi's state."""
+        return self.state / "pulumi"
+
+    @property
+    def aws_config(self) -> Path:
+        return self.state / "aws" / "config"
+
+    @property
+    def aws_credentials(self) -> Path:
+        return self.state / "aws" / "credentials"
 
     def secret(self, name: str) -> str:
         """The value of one generated secret. Raises SettingsError when it is not there or empty."""

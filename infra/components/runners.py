@@ -1,0 +1,72 @@
+"""What the runner controller and its job pods are given: credentials by trust class, the host's network settings, the
+cluster's facts, and a cache that outlives the pods."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from components import objects
+from components.manifest import Manifest
+
+CACHE = "ml-cache"
+# Nothing measures a hostPath volume; a claim and a volume just have to name the same size.
+CACHE_SIZE = "50Gi"
+
+
+@dataclass(frozen=True)
+class RunnersArgs:
+    """`secrets`: values by Secret and key. `cache_path`: the folder of the host that job pods share."""
+
+    namespace: str
+    secrets: Mapping[str, Mapping[str, str]]
+    facts: Mapping[str, str]
+    certificates: str
+    cache_path: str
+
+
+class Runners(pulumi.ComponentResource):
+    """The runner controller's namespaced surroundings; the controller itself is Argo CD's."""
+
+    def __init__(self, name: str, args: RunnersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ml-platform:index:Runners", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        for secret, values in args.secrets.items():
+            Manifest(f"{name}-{secret}", objects.secret(secret, args.namespace, values), child)
+        Manifest(f"{name}-facts", objects.config_map("cluster-facts", args.namespace, args.facts), child)
+        certificates = {"ca-certificates.crt": args.certificates}
+        Manifest(f"{name}-host-ca", objects.config_map("host-ca", args.namespace, certificates), child)
+        volume = Manifest(f"{name}-cache-volume", cache_volume(args), child)
+        Manifest(f"{name}-cache", cache_claim(args), pulumi.ResourceOptions(parent=self, depends_on=[volume]))
+        self.register_outputs({})
+
+
+def cache_volume(args: RunnersArgs) -> objects.Document:
+    """A folder of the one node; several pods may write to it at once."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": CACHE},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "capacity": {"storage": CACHE_SIZE},
+            "claimRef": {"namespace": args.namespace, "name": CACHE},
+            "hostPath": {"path": args.cache_path, "type": "Directory"},
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "",
+        },
+    }
+
+
+def cache_claim(args: RunnersArgs) -> objects.Document:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": CACHE, "namespace": args.namespace},
+        "spec": {
+            "accessModes": ["ReadWriteMany"],
+            "resources": {"requests": {"storage": CACHE_SIZE}},
+            "storageClassName": "",
+            "volumeName": CACHE,
+        },
+    }

@@ -1,0 +1,85 @@
+"""The platform on one Linux machine: what Ansible set up, put to use."""
+
+import pulumi
+import yaml
+
+import argocd_install
+import facts
+import host
+import providers
+from components.argocd import NAMESPACE as ARGOCD
+from components.argocd import ArgoCD, ArgoCDArgs
+from components.gitops_bridge import GitOpsBridge, GitOpsBridgeArgs
+from components.namespaces import Namespaces, NamespacesArgs
+from components.object_store import BucketArgs, ObjectStore, ObjectStoreArgs
+from components.runners import Runners, RunnersArgs
+from settings import DOMAIN, ROOT, Cluster, Paths
+
+RUNNERS = "runner-controller"
+
+
+def compose(cluster: Cluster, paths: Paths) -> None:
+    """Register the stack's resources. Raises SettingsError before the first when something is missing."""
+    images, secret = host.images(paths), paths.secret
+    runner_secrets = {
+        "bot": {"token": secret("forge-bot-token")},
+        "dvc": {"AWS_ACCESS_KEY_ID": "dvc", "AWS_SECRET_ACCESS_KEY": secret("s3-dvc-secret-key")},
+        "forge-runner": {"token": secret("forge-runner-registration-token")},
+        "host-environment": host.variables(paths),
+        "release": {
+            "AWS_ACCESS_KEY_ID": "release",
+            "AWS_SECRET_ACCESS_KEY": secret("s3-release-secret-key"),
+            "REGISTRY_PASSWORD": secret("registry-password"),
+            "REGISTRY_USERNAME": "platform",
+        },
+    }
+    argocd_args = ArgoCDArgs(
+        documents=argocd_install.documents(paths),
+        node_port=cluster.argocd.node_port,
+        admin_password_hash=host.password_hash(paths, "argocd-admin-password"),
+        # Gitea signs its webhooks the way Gogs did.
+        webhook_secrets={"webhook.gogs.secret": secret("forge-webhook-secret")},
+    )
+    bridge_args = GitOpsBridgeArgs(
+        cluster=cluster.name,
+        stages=cluster.stages,
+        repo_url=cluster.forge.clone_url,
+        repo_user="argocd",
+        repo_password=secret("forge-argocd-token"),
+        registry=cluster.registry.host,
+        images=images,
+        root=list(yaml.safe_load_all((ROOT / "argocd" / "root.yaml").read_text(encoding="utf-8"))),
+    )
+    runners_args = RunnersArgs(
+        namespace=RUNNERS,
+        secrets=runner_secrets,
+        facts={**facts.variables(cluster), "PYTHON_IMAGE": f"library/python@{images['python']}"},
+        certificates=host.certificates(paths),
+        cache_path=str(paths.cache / "runner"),
+    )
+
+    store = cluster.object_store
+    ObjectStore(
+        "object-store",
+        ObjectStoreArgs(
+            buckets={
+                "data": BucketArgs(store.data_bucket, readers=["release"], writers=["dvc"]),
+                "models": BucketArgs(store.models_bucket, writers=["release"]),
+            },
+            force_destroy=True,  # a machine's own store: `pulumi destroy` is the act that says so
+        ),
+        pulumi.ResourceOptions(providers=[providers.object_store(cluster, paths)]),
+    )
+    here = pulumi.ResourceOptions(providers=[providers.objects(cluster, paths)])
+    labels = {"app.kubernetes.io/managed-by": "pulumi", "app.kubernetes.io/part-of": DOMAIN}
+    stages = Namespaces("stages", NamespacesArgs(cluster.stages, labels), here)
+    platform = Namespaces("platform", NamespacesArgs([ARGOCD, RUNNERS], labels), here)
+    Runners("runners", runners_args, after(here, platform))
+    # Before the stages on the way down: Argo CD would put back what goes.
+    argocd = ArgoCD("argocd", argocd_args, after(here, platform, stages))
+    GitOpsBridge("gitops", bridge_args, after(here, argocd))
+
+
+def after(options: pulumi.ResourceOptions, *components: pulumi.Resource) -> pulumi.ResourceOptions:
+    """The same options, for something that waits for whole components."""
+    return pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=list(components)))

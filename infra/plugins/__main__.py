@@ -1,0 +1,30 @@
+"""`python -m plugins <plugin> <engine address>`: what the launchers run."""
+
+import sys
+
+
+def main(arguments: list[str]) -> None:
+    match arguments[:1]:
+        case ["language"]:
+            from plugins import language
+
+            language.main()
+        case ["kubernetes"]:
+            from plugins.kubernetes.provider import Kubernetes
+            from plugins.server import serve
+
+            serve(Kubernetes())
+        case ["aws"]:
+            from plugins.aws.provider import Aws
+            from plugins.server import serve
+
+            serve(Aws())
+        case _:
+            sys.exit("usage: python -m plugins language|kubernetes|aws ADDRESS (the Pulumi engine starts these)")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:  # how the engine ends a plugin
+        sys.exit(0)

@@ -1,0 +1,1 @@
+"""The offline `kubernetes` provider: any object of the kinds in `kinds.py`, by server-side apply."""

@@ -1,0 +1,144 @@
+"""A small Kubernetes API client: apply, get and delete, with a kubeconfig's client certificate or token."""
+
+import base64
+import ssl
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import yaml
+
+from plugins.kubernetes.kinds import Kind
+from plugins.server import ProviderError
+
+FIELD_MANAGER = "pulumi-ml-platform"
+TIMEOUT_SECONDS = 30.0
+
+
+class NotFoundError(Exception):
+    """The object, or its whole kind, is not there."""
+
+
+class UnreachableError(ProviderError):
+    """The API server gave no answer."""
+
+
+class Api:
+    """One API server. Requests never go through a proxy: the server is on this host or in a private network."""
+
+    def __init__(self, kubeconfig: str, context: str | None = None) -> None:
+        cluster, user = _select(_document(kubeconfig), context)
+        self.server = str(cluster["server"])
+        headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        self._client = httpx.Client(
+            base_url=self.server,
+            headers=headers,
+            verify=_tls(cluster, user),
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+        )
+
+    def apply(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
+        """Server-side apply; unknown fields are refused by the server, by name. Returns the live object."""
+        metadata = body["metadata"]
+        try:
+            return self._send(
+                "PATCH",
+                _path(kind, metadata.get("namespace"), metadata["name"]),
+                params={"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"},
+                headers={"Content-Type": "application/apply-patch+yaml"},
+                json=body,
+            )
+        except NotFoundError as error:
+            raise ProviderError(
+                f"{kind.name} {metadata['name']}: its namespace or its kind is not there ({error})"
+            ) from None
+
+    def get(self, kind: Kind, namespace: str | None, name: str) -> dict[str, Any]:
+        """The live object. Raises NotFoundError."""
+        return self._send("GET", _path(kind, namespace, name))
+
+    def delete(self, kind: Kind, namespace: str | None, name: str) -> None:
+        """Ask for deletion; what the object owns goes in the background. Raises NotFoundError."""
+        self._send("DELETE", _path(kind, namespace, name), json={"propagationPolicy": "Background"})
+
+    def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        try:
+            response = self._client.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise UnreachableError(
+                f"the Kubernetes API at {self.server} does not answer ({error}); start the platform with scripts/up"
+            ) from None
+        if response.status_code == httpx.codes.NOT_FOUND:
+            raise NotFoundError(f"{path}: {_message(response)}")
+        if response.is_error:
+            raise ProviderError(f"{method} {path}: {_message(response)}")
+        document: dict[str, Any] = response.json()
+        return document
+
+
+def _path(kind: Kind, namespace: str | None, name: str) -> str:
+    scope = f"/namespaces/{quote(namespace or 'default')}" if kind.namespaced else ""
+    return f"{kind.root}{scope}/{kind.plural}/{quote(name, safe='')}"
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError):
+        return f"{response.status_code} {response.text[:500]}"
+
+
+def _document(kubeconfig: str) -> dict[str, Any]:
+    """A kubeconfig given as a path or as text, the way the official provider takes it."""
+    text = kubeconfig
+    if "\n" not in kubeconfig and not kubeconfig.lstrip().startswith("{"):
+        try:
+            text = Path(kubeconfig).expanduser().read_text(encoding="utf-8")
+        except OSError as error:
+            raise ProviderError(
+                f"{kubeconfig}: cannot be read ({error.strerror}); scripts/up writes it when the cluster starts"
+            ) from None
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ProviderError(f"the kubeconfig is not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ProviderError("the kubeconfig is not a mapping; scripts/up writes a new one")
+    return document
+
+
+def _select(document: dict[str, Any], context: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        name = context or document["current-context"]
+        chosen = _named(document["contexts"], name)["context"]
+        return _named(document["clusters"], chosen["cluster"])["cluster"], _named(document["users"], chosen["user"])[
+            "user"
+        ]
+    except (KeyError, TypeError, StopIteration):
+        raise ProviderError("the kubeconfig has no usable context; scripts/up writes a new one") from None
+
+
+def _named(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(item for item in items if item["name"] == name)
+
+
+def _tls(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
+    authority = _material(cluster, "certificate-authority")
+    context = ssl.create_default_context(cadata=authority.decode("ascii") if authority else None)
+    certificate, key = _material(user, "client-certificate"), _material(user, "client-key")
+    if certificate and key:
+        # OpenSSL reads a client certificate from a file only.
+        with tempfile.NamedTemporaryFile(prefix="kubernetes-client-") as file:
+            file.write(certificate + b"\n" + key)
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
+
+
+def _material(section: dict[str, Any], key: str) -> bytes | None:
+    if data := section.get(f"{key}-data"):
+        return base64.b64decode(data)
+    return Path(section[key]).read_bytes() if key in section else None

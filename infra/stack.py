@@ -1,0 +1,102 @@
+"""Makes a stack ready for the command line: plugins, backend, stack file, and what a killed run left behind."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from environment import environment
+from plugins import install
+from settings import PROJECT, ROOT, Cluster, Paths, SettingsError
+
+
+def prepare(cluster: Cluster, paths: Paths, report: Callable[[str], None], root: Path = ROOT) -> dict[str, str]:
+    """Make plain `pulumi` commands work for `cluster` from `root`; instant when they do already.
+
+    Returns the variables that those commands need, added to this process's own. Raises SettingsError.
+    """
+    variables = {**os.environ, **environment(cluster, paths)}
+    paths.secret("pulumi-passphrase")
+    install.install(paths, variables, report)
+    paths.pulumi.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _link_stack_file(cluster, paths, root)
+    _write_aws_files(cluster, paths)
+    checkpoint = paths.pulumi / ".pulumi" / "stacks" / PROJECT / f"{cluster.name}.json"
+    _restore(checkpoint, report)
+    if not checkpoint.is_file():
+        _run(["stack", "init", cluster.name, "--secrets-provider", "passphrase", "--no-select"], variables, root)
+    if _abandoned(paths.pulumi / ".pulumi" / "locks" / "organization" / PROJECT / cluster.name):
+        report(f"Releasing the lock on stack {cluster.name} that a killed run left")
+        _run(["cancel", "--yes"], variables, root)
+    return variables
+
+
+def _link_stack_file(cluster: Cluster, paths: Paths, root: Path) -> None:
+    """Keep the stack file, which holds the passphrase's salt, with the state it belongs to and out of the checkout."""
+    link, target = root / "clusters" / f"Pulumi.{cluster.name}.yaml", paths.pulumi / f"Pulumi.{cluster.name}.yaml"
+    if link.is_symlink() and link.readlink() == target:
+        return
+    if link.exists() and not link.is_symlink():
+        raise SettingsError(f"clusters/{link.name}: must be a link to {target}; move the file there or remove it")
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def _write_aws_files(cluster: Cluster, paths: Paths) -> None:
+    """Where S3 tools find the store, and the credential that reads and writes data sets."""
+    config = f"[default]\nregion = {cluster.object_store.region}\nendpoint_url = {cluster.object_store.endpoint}\n"
+    credentials = f"[default]\naws_access_key_id = dvc\naws_secret_access_key = {paths.secret('s3-dvc-secret-key')}\n"
+    for path, text in ((paths.aws_config, config), (paths.aws_credentials, credentials)):
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_text(text, encoding="utf-8")
+
+
+def _restore(checkpoint: Path, report: Callable[[str], None]) -> None:
+    """Put the last whole checkpoint back where a power cut left half of one."""
+    if not checkpoint.is_file() or _is_json(checkpoint):
+        return
+    backup = checkpoint.with_name(f"{checkpoint.name}.bak")
+    if not _is_json(backup):
+        raise SettingsError(
+            f"{checkpoint}: is damaged and has no whole backup; restore it, or run scripts/down --purge"
+        )
+    report(f"Restoring {checkpoint.name} from its backup: a power cut or a full disk left half of it")
+    partial = checkpoint.with_name(f".{checkpoint.name}.{os.getpid()}")
+    shutil.copyfile(backup, partial)
+    partial.replace(checkpoint)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether the stack is locked, and every process of this host that locked it is gone."""
+    holders = []
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(OSError, ValueError):  # released, or not yet written
+            holders.append(json.loads(path.read_bytes()))
+    return bool(holders) and not any(
+        holder.get("hostname") != socket.gethostname() or Path("/proc", str(holder.get("pid"))).exists()
+        for holder in holders
+    )
+
+
+def _run(arguments: list[str], variables: dict[str, str], root: Path) -> None:
+    command = ["pulumi", *arguments, "--non-interactive", "--stack", variables["PULUMI_STACK"]]
+    if arguments[:2] == ["stack", "init"]:
+        command = command[:-2]  # names the stack itself
+    done = subprocess.run(command, env=variables, cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        raise SettingsError(f"pulumi {' '.join(arguments)} failed:\n{(done.stderr or done.stdout).strip()}")
