@@ -1,0 +1,62 @@
+"""What a job takes from its environment, and what it says where something is missing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ci.environment import Place, bot_token, event, require
+from ci.failure import Failure
+
+
+def test_the_token_comes_from_the_variable_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+
+    assert bot_token({"BOT_TOKEN": "from-variable"}, file) == "from-variable"
+    # An Actions secret that does not exist is an empty text.
+    assert bot_token({"BOT_TOKEN": ""}, file) == "from-file"
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_missing_token_is_named_with_its_fix(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_text(content)
+
+    with pytest.raises(Failure, match=r"no bot token: set BOT_TOKEN, or run where the runner mounts .*/token"):
+        bot_token({}, file)
+
+
+def test_a_missing_variable_is_named() -> None:
+    with pytest.raises(Failure, match="environment variable DATA_BUCKET is not set"):
+        require("DATA_BUCKET", {"DATA_BUCKET": ""})
+
+
+def test_the_forge_comes_from_the_cluster_or_from_github() -> None:
+    cluster = {"FORGE_KIND": "gitea", "FORGE_URL": "http://forge/", "FORGE_REPOSITORY": "ml/platform"}
+    github = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "team/platform", "GITHUB_RUN_ID": "5"}
+
+    assert Place.from_variables({**github, **cluster}) == Place("gitea", "http://forge", "ml/platform")
+    place = Place.from_variables(github)
+    assert place == Place("github", "https://github.com", "team/platform")
+    assert place.clone_url == "https://github.com/team/platform.git"
+    assert place.run_url(github) == "https://github.com/team/platform/actions/runs/5"
+    assert place.run_url({}) == ""
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_an_unreadable_event_is_named(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "event.json"
+    if content is not None:
+        file.write_text(content)
+
+    with pytest.raises(Failure, match=r"event\.json: the event's payload"):
+        event({"GITHUB_EVENT_PATH": str(file)})
+
+
+def test_an_event_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps({"action": "opened"}))
+
+    assert event({"GITHUB_EVENT_PATH": str(file)}) == {"action": "opened"}
