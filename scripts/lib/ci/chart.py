@@ -21,6 +21,9 @@ def curve(title: str, column: str, candidate: Curves, baseline: Curves | None) -
     values = [value for _, line in drawn for value in line]
     low, high = min(values), max(values)
     margin = (high - low) * 0.05 or 0.05
+    # No room for what cannot be: losses and shares are never negative, and no share is above one.
+    bottom = max(low - margin, 0) if low >= 0 else low - margin
+    top = min(high + margin, 1) if column.endswith("accuracy") and high <= 1 else high + margin
     return "\n".join(
         [
             "```mermaid",
@@ -28,7 +31,7 @@ def curve(title: str, column: str, candidate: Curves, baseline: Curves | None) -
             "xychart-beta",
             f'    title "{title}"',
             f"    x-axis {axis}",
-            f"    y-axis {_number(low - margin)} --> {_number(high + margin)}",
+            f"    y-axis {_number(bottom)} --> {_number(top)}",
             *(f"    line [{', '.join(_number(value) for value in _thinned(line))}]" for _, line in drawn),
             "```",
         ]

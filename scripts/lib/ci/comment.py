@@ -10,6 +10,9 @@ from ci.metrics import Confusion, Curves, Metrics
 
 MARKER = "<!-- ml-platform:report -->"
 CURVES = {"test_loss": "Loss on the test set", "test_accuracy": "Accuracy on the test set"}
+MOST_TEXT = 1000
+# The last ends a mention without showing.
+ENTITIES = {"&": "&amp;", "<": "&lt;", "[": "&#91;", "`": "&#96;", "*": "&#42;", "@": "@&#8203;"}
 HEADLINES = {True: "passed", False: "failed", None: "waiting for training"}
 
 
@@ -54,8 +57,10 @@ def render(report: Report) -> str:
 
 
 def _sentence(text: str) -> str:
-    # A reason can quote what a pull request wrote: no markup, no mention.
-    plain = text.replace("<", "&lt;").replace("@", "@&#8203;").replace("`", "'")
+    """One plain sentence. It may quote what a pull request wrote: no markup, no mention, no second line."""
+    plain = " ".join(text.split())[:MOST_TEXT]
+    for character, entity in ENTITIES.items():
+        plain = plain.replace(character, entity)
     return plain if plain.endswith((".", "!", "?")) else f"{plain}."
 
 

@@ -78,11 +78,11 @@ class Session:
         credentials: Credentials | None,
         attempts: int = 5,
         timeout: float = 30.0,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
         self.root = root
         self._attempts = attempts
-        self._sleep = sleep
+        self._sleep = sleep or time.sleep
         headers = {"Accept": "application/json"}
         if isinstance(credentials, Token):
             headers["Authorization"] = f"token {credentials.value}"

@@ -1,4 +1,4 @@
-"""What the client sends to GitHub, and how it reads GitHub's answers: a loopback server speaks the documented shapes."""
+"""What the client sends to GitHub and how it reads the answers, which a loopback server gives in documented form."""
 
 import json
 import threading
@@ -57,9 +57,9 @@ def server() -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any  # noqa: N815 - named by the base class
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - named by the base class
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
