@@ -1,0 +1,95 @@
+"""Probes tell a service that works from one that does not."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli import health
+from cli.health import Check
+from cli.kube import Kubectl
+from settings import ROOT, Cluster, Paths
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers with the status that the path names, and echoes what is posted."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+        self.wfile.write((self.headers.get("Authorization") or "page").encode())
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(state=tmp_path / "state", cache=tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("status", "ok"), [(200, True), (401, True), (403, True), (404, False), (500, False)])
+def test_a_refusal_for_want_of_a_login_is_an_answer(server: str, paths: Paths, status: int, ok: bool) -> None:
+    check = health.answers("service", f"{server}/{status}", paths)
+    assert check.ok is ok
+    assert str(status) in check.detail
+    assert bool(check.fix) is not ok
+
+
+def test_no_answer_is_a_finding_with_a_fix(paths: Paths) -> None:
+    check = health.answers("service", "http://127.0.0.1:1", paths)
+    assert not check.ok
+    assert "Connection refused" in check.detail
+    assert "scripts/up" in check.fix
+
+
+def test_a_proxy_is_not_asked(server: str, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert health.answers("service", f"{server}/200", paths).ok
+
+
+def test_pages_are_read_with_a_login_and_missing_ones_are_empty(server: str) -> None:
+    assert health.content(f"{server}/200") == "page"
+    assert health.content(f"{server}/200", login="Basic abc") == "Basic abc"
+    assert health.content("http://127.0.0.1:1") == ""
+    assert health.post(f"{server}/", b"body", "text/plain") == b"body"
+
+
+def test_without_a_cluster_every_probe_says_what_makes_one(cluster: Cluster, paths: Paths) -> None:
+    kubectl = Kubectl(paths)
+    for check in (health.kubernetes(kubectl, cluster, paths), health.node(kubectl, paths)):
+        assert not check.ok
+        assert "scripts/up" in check.fix
+
+
+def test_every_part_of_the_platform_is_probed(cluster: Cluster, paths: Paths) -> None:
+    names = [check.name for check in health.all_of(cluster, paths)]
+    services = ["object store", "registry", "forge", "kubernetes", "node", "argo cd"]
+    assert names == [*services, *health.PLATFORM_APPLICATIONS]
+
+
+def test_answers_keep_the_order_of_the_probes() -> None:
+    probes = [lambda name=str(number): Check(name, True, "") for number in range(40)]
+    assert [check.name for check in health.at_once(probes)] == [str(number) for number in range(40)]
+
+
+def test_the_applications_that_up_waits_for_are_those_of_the_platform() -> None:
+    overlays = {path.parents[1].name for path in ROOT.glob("apps/*/overlays/platform")}
+    assert {"root", *overlays} == set(health.PLATFORM_APPLICATIONS)

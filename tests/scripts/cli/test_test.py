@@ -1,0 +1,52 @@
+"""Results of several pytest runs become one sum and one exit status."""
+
+from pathlib import Path
+
+import pytest
+
+from cli import test
+from cli.test import Count, Session
+from settings import Paths
+
+REPORT = '<testsuites><testsuite tests="7" failures="1" errors="1" skipped="2"/><testsuite tests="1"/></testsuites>'
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(Paths(state=tmp_path, cache=tmp_path), tmp_path)
+
+
+def test_reports_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "report.xml").write_text(REPORT)
+    assert test.count(tmp_path / "report.xml") == Count(passed=4, failed=2, skipped=2)
+
+
+def test_a_report_that_was_cut_off_counts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "report.xml").write_text(REPORT[:30])
+    assert test.count(tmp_path / "report.xml") == Count()
+    assert test.count(tmp_path / "missing.xml") == Count()
+
+
+def test_the_sum_is_the_last_line(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    session.total = Count(3, 0, 1)
+    assert session.close() == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 0 failed, 1 skipped"
+
+
+def test_a_failed_verb_counts_as_a_failure(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    session.total = Count(3)
+    assert not session.command("up", "false")
+    assert session.close() == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "3 passed, 1 failed, 0 skipped"
+    assert any(line.startswith("failed: up; logs and reports are in") for line in lines)
+
+
+def test_a_run_without_a_single_test_is_no_success(session: Session) -> None:
+    assert session.close() == 1
+
+
+def test_every_test_belongs_to_a_tier() -> None:
+    unit = test.TIERS["unit"].expression
+    for name in test.TIERS:
+        assert name == "unit" or f"not {name}" in unit
