@@ -57,7 +57,7 @@ ROOT_PATH = {root}/log
 
 @dataclass(frozen=True)
 class GiteaServer:
-    """A running Gitea. `tokens` holds a full-scope token of each account."""
+    """A running Gitea. `tokens` holds a token of each account."""
 
     url: str
     tokens: dict[str, str]
@@ -209,8 +209,10 @@ def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServer]:
         password = secrets.token_hex(16)
         user = ["--username", account, "--password", password, "--email", mail, "--must-change-password=false"]
         run("admin", "user", "create", *user, *role)
-        scopes = ["--token-name", "test", "--scopes", "all", "--raw"]
-        tokens[account] = run("admin", "user", "generate-access-token", "--username", account, *scopes).splitlines()[-1]
+        # The bot's are the ones that it has on the platform's own forge.
+        scopes = "read:user,write:issue,write:repository" if account == "bot" else "all"
+        options = ["--token-name", "test", "--scopes", scopes, "--raw"]
+        tokens[account] = run("admin", "user", "generate-access-token", "--username", account, *options).splitlines()[-1]
 
     url = f"http://127.0.0.1:{port}"
     with _running([str(binary), "--config", str(configuration), "web"], root, environment, f"{url}/api/healthz"):
