@@ -63,8 +63,8 @@ def compose(cluster: Cluster, paths: Paths) -> None:
         "object-store",
         ObjectStoreArgs(
             buckets={
-                "data": BucketArgs(store.data_bucket, readers=["release"], writers=["dvc"]),
-                "models": BucketArgs(store.models_bucket, writers=["release"]),
+                "data": BucketArgs(store.data_bucket, ["pulumi"], readers=["release"], writers=["dvc"]),
+                "models": BucketArgs(store.models_bucket, ["pulumi"], writers=["release"]),
             },
             force_destroy=True,  # a machine's own store: `pulumi destroy` is the act that says so
         ),

@@ -14,9 +14,13 @@ WRITE = (*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s
 
 @dataclass(frozen=True)
 class BucketArgs:
-    """A bucket, and the users of the store that may read it or also write it."""
+    """A bucket, and the users of the store that may read it, also write it, or do everything with it.
+
+    Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too.
+    """
 
     name: str
+    administrators: Sequence[str] = ()
     readers: Sequence[str] = ()
     writers: Sequence[str] = ()
 
@@ -52,7 +56,7 @@ class ObjectStore(pulumi.ComponentResource):
 
 
 def policy(args: BucketArgs) -> str:
-    """The bucket's policy as JSON: its readers and writers, and nobody else but its owner."""
+    """The bucket's policy as JSON: the users of `args`, and nobody else."""
     resources = [f"arn:aws:s3:::{args.name}", f"arn:aws:s3:::{args.name}/*"]
     statements = [
         {
@@ -62,7 +66,11 @@ def policy(args: BucketArgs) -> str:
             "Action": sorted(actions),
             "Resource": resources,
         }
-        for sid, users, actions in (("Read", args.readers, READ), ("Write", args.writers, WRITE))
+        for sid, users, actions in (
+            ("Administer", args.administrators, ("s3:*",)),
+            ("Read", args.readers, READ),
+            ("Write", args.writers, WRITE),
+        )
         if users
     ]
     return json.dumps({"Version": "2012-10-17", "Statement": statements}, sort_keys=True)
