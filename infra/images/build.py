@@ -60,6 +60,8 @@ def build(image: Image, base: Path | None, work: Path, target: Path, *, log: Pat
         log=log,
         environment=environment,
     )
+    if base:
+        _share_blobs(target, base)
 
 
 def digest(layout: Path) -> str:
@@ -86,6 +88,15 @@ def intact(layout: Path) -> bool:
 def size(layout: Path) -> int:
     """Bytes of an OCI layout: what is pushed and pulled, compressed."""
     return sum(blob.stat().st_size for blob in (layout / "blobs").rglob("*") if blob.is_file())
+
+
+def _share_blobs(layout: Path, base: Path) -> None:
+    """Keep the layers that an image has from its base once on the disk."""
+    for blob in (base / "blobs" / "sha256").iterdir():
+        copy = layout / "blobs" / "sha256" / blob.name
+        if copy.exists():
+            copy.unlink()
+            copy.hardlink_to(blob)
 
 
 def _fill_context(image: Image, context: Path, work: Path, log: Path, paths: Paths) -> None:

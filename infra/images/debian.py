@@ -15,6 +15,7 @@ from pathlib import Path
 from images.commands import run
 from images.errors import ImageError
 
+RECIPE = Path(__file__).resolve().parent / "debian"
 SUITE = "bookworm"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 # Where a build sees the directory that `write_settings` makes: a folder that every image has, so none is left behind.
@@ -117,7 +118,7 @@ def write_settings(folder: Path, mirror: Mirror) -> None:
         settings.append(f'Acquire::https::CaInfo "{MOUNT}/ca.crt";')
     (folder / "apt.conf").write_text("\n".join(settings) + "\n", encoding="utf-8")
     for script in ("install-packages", "remove-packages"):
-        shutil.copy(Path(__file__).parent / "debian" / script, folder)
+        shutil.copy(RECIPE / script, folder)
 
 
 def make_base(target: Path, work: Path, log: Path, mirror: Mirror) -> None:
@@ -142,10 +143,7 @@ def make_base(target: Path, work: Path, log: Path, mirror: Mirror) -> None:
             f"--aptopt={work}/base.conf",
             *left_out,
             "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-            # Only the host's settings go; dpkg's stay, so that images built upon this one stay small too.
-            '--customize-hook=rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/hostname" "$1/etc/resolv.conf"',
-            '--customize-hook=: > "$1/etc/apt/sources.list"',
-            '--customize-hook=rm -rf "$1/var/log/apt" "$1/var/log/dpkg.log" "$1/var/cache/debconf/"*-old',
+            f"--customize-hook={RECIPE}/customize",
             "--format=tar",
             SUITE,
             str(target),

@@ -48,6 +48,7 @@ class Registry:
                 value: str | None = response.headers.get("Docker-Content-Digest")
                 return value
         except urllib.error.HTTPError as error:
+            error.close()
             if error.code == 404:
                 return None
             raise self._refused(error.code) from None

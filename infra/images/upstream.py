@@ -23,6 +23,7 @@ def reachable(registry: str) -> bool:
         with urllib.request.urlopen(f"{scheme}://{registry}/v2/", timeout=PROBE_SECONDS) as response:  # noqa: S310
             headers = response.headers
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code != 401:
             return False
         headers = error.headers
