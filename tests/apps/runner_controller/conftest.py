@@ -87,7 +87,7 @@ def forge(work: Path) -> Iterator[Forge]:
 
 
 @pytest.fixture(scope="session")
-def cluster(work: Path, forge: Forge) -> Iterator[Cluster]:
+def kubernetes(work: Path, forge: Forge) -> Iterator[Cluster]:
     with api_server(work / "kubernetes") as running:
         running.secret("bot", {"token": BOT_TOKEN})
         running.secret("dvc", {"AWS_ACCESS_KEY_ID": "dvc", "AWS_SECRET_ACCESS_KEY": DVC_KEY})
@@ -99,17 +99,17 @@ def cluster(work: Path, forge: Forge) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def node(work: Path, cluster: Cluster) -> Iterator[Kubelet]:
+def node(work: Path, kubernetes: Cluster) -> Iterator[Kubelet]:
     programs = work / "programs"
     programs.mkdir()
     (programs / "act").symlink_to(tool("act"))
     (programs / "run-job").symlink_to(APP / "job" / "run-job")
-    with kubelet(cluster, work / "kubelet", f"{programs}:/usr/bin:/bin") as running:
+    with kubelet(kubernetes, work / "kubelet", f"{programs}:/usr/bin:/bin") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def controller(work: Path, forge: Forge, cluster: Cluster, node: Kubelet) -> Iterator[Controller]:
+def controller(work: Path, forge: Forge, kubernetes: Cluster, node: Kubelet) -> Iterator[Controller]:
     token = work / "registration-token"
     token.write_text(forge.registration_token())
     environment = {
@@ -120,7 +120,7 @@ def controller(work: Path, forge: Forge, cluster: Cluster, node: Kubelet) -> Ite
         "FORGE_REPOSITORY": REPOSITORY,
         "FORGE_RUNNER_TOKEN_FILE": str(token),
         "PORT": str(free_port()),
-        **cluster.service_account(work / "service-account"),
+        **kubernetes.service_account(work / "service-account"),
     }
     running = Controller(environment, work / "controller.log")
     try:

@@ -1,9 +1,10 @@
 """A real Gitea with one private repository, an admin, a member and an outsider."""
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,16 +61,35 @@ class Forge:
 
     def __init__(self, url: str, work: Path, command: list[str]) -> None:
         self.url = url
+        self._service = ExitStack()
         self._work = work
         self._command = command
         self._clones = 0
+        self._triggers: dict[int, str] = {}
         self._people: dict[str, httpx.Client] = {}
         self._browsers: dict[str, httpx.Client] = {}
 
+    def start(self) -> None:
+        """Start the service and wait until it answers."""
+        environment = os.environ | {"HOME": str(self._work)}
+        service = running([*self._command, "web"], self._work / "gitea.log", self._answers, environment)
+        self._service.enter_context(service)
+
+    def stop(self) -> None:
+        """Stop the service; `start` brings it back as it was."""
+        self._service.close()
+
     def close(self) -> None:
-        """End all connections."""
+        """End all connections and the service."""
         for client in (*self._people.values(), *self._browsers.values()):
             client.close()
+        self.stop()
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/api/healthz", trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def gitea(self, *arguments: str) -> str:
         """Run Gitea's own command line."""
@@ -99,9 +119,17 @@ class Forge:
         return self.gitea("actions", "generate-runner-token").split()[-1]
 
     def push(
-        self, branch: str, files: dict[str, str], *, user: str = "root", repository: str = REPOSITORY, base: str = "main"
+        self,
+        branch: str,
+        files: dict[str, str],
+        *,
+        user: str = "root",
+        repository: str = REPOSITORY,
+        base: str = "main",
+        target: str = "",
+        options: tuple[str, ...] = (),
     ) -> str:
-        """Commit files on a branch (made from `base`) and push it; the commit's id."""
+        """Commit files on a branch (made from `base`) and push it, as `target` if that is given; the commit's id."""
         self._clones += 1
         clone = self._work / f"clone-{self._clones}"
         remote = self.url.replace("://", f"://{user}:{PASSWORD}@") + f"/{repository}.git"
@@ -127,7 +155,7 @@ class Forge:
             path.write_text(text)
         git("add", "-A")
         git("commit", "-q", "-m", f"change {branch}")
-        git("push", "-q", "origin", branch)
+        git("push", "-q", *options, "origin", f"{branch}:{target or branch}")
         return git("rev-parse", "HEAD")
 
     def runs(self, head_sha: str = "", event: str = "") -> list[dict[str, Any]]:
@@ -156,8 +184,12 @@ class Forge:
 
     def job(self, run: dict[str, Any]) -> dict[str, Any]:
         """The run's only job."""
-        [job] = self.api("GET", f"/repos/{REPOSITORY}/actions/runs/{run['id']}/jobs")["jobs"]
-        return dict(job)
+        [job] = self.jobs(run)
+        return job
+
+    def jobs(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        """The run's jobs."""
+        return list(self.api("GET", f"/repos/{REPOSITORY}/actions/runs/{run['id']}/jobs")["jobs"])
 
     def steps(self, run: dict[str, Any]) -> dict[str, Step]:
         """What the run's page shows of its only job: each step by its name, from "Set up job" to "Complete job"."""
@@ -170,6 +202,10 @@ class Forge:
             step["summary"]: Step(step["status"], [line["message"] for line in logs.get(index, [])])
             for index, step in enumerate(steps)
         }
+
+    def step(self, run: dict[str, Any], name: str) -> Step:
+        """One step; without status and lines while no runner has the job yet."""
+        return self.steps(run).get(name, Step("", []))
 
     def log(self, run: dict[str, Any]) -> str:
         """The whole log of the run's only job, without its times."""
@@ -185,6 +221,20 @@ class Forge:
         response = self.web("POST", path, json={"logCursors": cursors})
         assert response.status_code == 200, response.text
         return dict(response.json())
+
+    def trigger(self, run: dict[str, Any]) -> str:
+        """The event as workflows name it; `event` of a run is the forge's own name."""
+        if run["id"] not in self._triggers:
+            database = f"file:{self._work / 'gitea.db'}?mode=ro"
+            with closing(sqlite3.connect(database, uri=True)) as connection:
+                query = "SELECT trigger_event FROM action_run WHERE id = ?"
+                [self._triggers[run["id"]]] = connection.execute(query, (run["id"],)).fetchone()
+        return self._triggers[run["id"]]
+
+    def approve(self, run: dict[str, Any]) -> None:
+        """Approve a fork's run as a person does on its page."""
+        response = self.web("POST", f"/{REPOSITORY}/actions/runs/{run['id']}/approve")
+        assert response.status_code < 400, response.text
 
     def cancel(self, run: dict[str, Any]) -> None:
         """Cancel a run as a person does on its page."""
@@ -202,17 +252,9 @@ def gitea(work: Path) -> Iterator[Forge]:
     user = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
     settings.write_text(_SETTINGS.format(user=user, work=work, port=port, assets=_assets(binary, work)))
     command = [str(binary), "--config", str(settings)]
-    environment = os.environ | {"HOME": str(work)}
-    url = f"http://127.0.0.1:{port}"
-
-    def ready() -> bool:
-        try:
-            return httpx.get(f"{url}/api/healthz", trust_env=False).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    with running([*command, "web"], work / "gitea.log", ready, environment):
-        forge = Forge(url, work, command)
+    forge = Forge(f"http://127.0.0.1:{port}", work, command)
+    try:
+        forge.start()
         for name, *flags in (("root", "--admin"), ("member",), ("outsider",)):
             forge.gitea(
                 *("admin", "user", "create", "--username", name, "--password", PASSWORD),
@@ -222,10 +264,9 @@ def gitea(work: Path) -> Iterator[Forge]:
         forge.api("POST", "/orgs/ml/repos", json={"name": "platform", "private": True, "auto_init": False})
         for person, permission in (("member", "write"), ("outsider", "read")):
             forge.api("PUT", f"/repos/{REPOSITORY}/collaborators/{person}", json={"permission": permission})
-        try:
-            yield forge
-        finally:
-            forge.close()
+        yield forge
+    finally:
+        forge.close()
 
 
 def _assets(binary: Path, work: Path) -> Path:

@@ -77,6 +77,12 @@ class Container:
             except OSError:
                 pass  # it ended meanwhile
 
+    def end(self) -> None:
+        """Kill it and wait until nothing of it is left."""
+        self.kill()
+        self._process.wait(10)
+        self._reader.join(10)
+
     def status(self) -> dict[str, Any]:
         """The container's status as the API holds it."""
         code = self.exit_code
@@ -92,7 +98,7 @@ class Container:
 
     def _copy_log(self) -> None:
         assert self._process.stdout is not None
-        with self.log.open("ab", buffering=0) as log:
+        with self._process.stdout, self.log.open("ab", buffering=0) as log:
             for line in self._process.stdout:
                 stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f000Z")
                 log.write(f"{stamp} ".encode() + line.rstrip(b"\n") + b"\n")
@@ -149,7 +155,7 @@ class Kubelet:
         self._thread.join(10)
         for pod in self._pods.values():
             for container in pod.containers.values():
-                container.kill()
+                container.end()
 
     def kill(self, name: str, container: str, reason: str = "") -> None:
         """Kill a pod's container as the kernel does when memory is out."""
@@ -168,7 +174,7 @@ class Kubelet:
                 manifests = {manifest["metadata"]["name"]: manifest for manifest in self._cluster.objects("pods")}
                 for name in self._pods.keys() - manifests.keys():
                     for container in self._pods.pop(name).containers.values():
-                        container.kill()
+                        container.end()
                 for name, manifest in manifests.items():
                     self._sync(name, manifest)
             except (AssertionError, OSError) as error:
