@@ -70,6 +70,7 @@ class Downloader:
             try:
                 actual = self._download(url, file)
             except urllib.error.HTTPError as error:
+                error.close()
                 problem = f"{url} answered {error.code}"
                 if error.code < 500 and error.code not in (408, 425, 429):
                     raise DownloadFailed(problem) from None

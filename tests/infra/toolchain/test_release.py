@@ -48,13 +48,17 @@ def test_a_lasting_fault_ends_after_the_last_attempt(downloader: Downloader, ups
     assert len(upstream.requests) == 4
 
 
-def test_pauses_double(upstream: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    monkeypatch.setattr(threading.Event, "wait", lambda self, seconds: bool(pauses.append(seconds)))
-    downloader = Downloader()
+def test_pauses_double(upstream: Any, tmp_path: Path) -> None:
+    pauses: list[float | None] = []
+
+    class Recorder(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            pauses.append(timeout)
+            return False
+
     upstream.answers = ["503"] * 9
     with pytest.raises(DownloadFailed):
-        downloader.fetch(f"{upstream.url}/tool", SHA256, tmp_path / "tool")
+        Downloader(cancelled=Recorder()).fetch(f"{upstream.url}/tool", SHA256, tmp_path / "tool")
     assert pauses == [1, 2, 4]
 
 
