@@ -88,7 +88,7 @@ def connect(project: Path) -> Remote:
     if url.scheme != "s3" or not url.netloc:
         raise UserError(f"{source}: url {url.geturl()!r} is not s3://bucket/prefix; restore it from git")
     settings = Config(max_pool_connections=THREADS, connect_timeout=5, retries={"total_max_attempts": 4})
-    return Remote(boto3.client("s3", config=settings), url.netloc, url.path.strip("/"))
+    return Remote(boto3.Session().client("s3", config=settings), url.netloc, url.path.strip("/"))
 
 
 def tracked(project: Path) -> str:
