@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -57,7 +58,8 @@ def _http_url(value: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{value!r} is not an http or https URL; write it as http://host:port")
     if parts.username or parts.query or parts.fragment or parts.path:
-        raise ValueError(f"{value!r} has more than scheme, host and port; did you mean {_origin(value)!r}?")
+        # Not the value itself: it may hold a password.
+        raise ValueError(f"has more than scheme, host and port; did you mean {_origin(value)!r}?")
     try:
         parts.port  # noqa: B018 - the property raises when the port is out of range
     except ValueError:
@@ -258,7 +260,7 @@ def read_cluster(path: Path, shown_as: str | None = None) -> Cluster:
     try:
         return Cluster.model_validate(document)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{shown}: {_problem(item)}" for item in error.errors())) from None
+        raise SettingsError("\n".join(f"{shown}: {problem}" for problem in _problems(error))) from None
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -282,6 +284,23 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
     return str(error).splitlines()[0]
 
 
+def _problems(error: ValidationError) -> list[str]:
+    """Each mistake once: a misspelt key is not reported as missing too."""
+    items = error.errors()
+    misspelt = {
+        (*item["loc"][:-1], meant)
+        for item in items
+        if item["type"] == "extra_forbidden" and (meant := _meant(list(item["loc"])))
+    }
+    return [_problem(item) for item in items if item["type"] != "missing" or item["loc"] not in misspelt]
+
+
+def _meant(location: list[Any]) -> str | None:
+    """The known key that an unknown one looks like."""
+    close = get_close_matches(to_camel(str(location[-1])), _known_keys(location[:-1]), n=1, cutoff=0.8)
+    return close[0] if close else None
+
+
 def _problem(item: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one answer a kind of error
     """One pydantic error as `key: what is wrong; what would work`."""
     location = list(item["loc"])
@@ -289,7 +308,9 @@ def _problem(item: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one answer a ki
     context = item.get("ctx", {})
     match item["type"]:
         case "extra_forbidden":
-            return f"{key}: unknown key; known keys here: {', '.join(_known_keys(location[:-1]))}"
+            meant = _meant(location)
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            return f"{key}: unknown key{hint or '; known keys here: ' + ', '.join(_known_keys(location[:-1]))}"
         case "missing":
             return f"{key}: is missing; add it (clusters/local/cluster.yaml shows each key)"
         case "value_error":

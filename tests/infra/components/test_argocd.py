@@ -1,0 +1,62 @@
+"""Argo CD's objects wait for what they need, and its secret and port are the cluster's."""
+
+from typing import Any
+
+import pytest
+from components.argocd import ArgoCD, ArgoCDArgs
+from recording import Recording, record
+
+
+def _document(api_version: str, kind: str, name: str) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "argocd"}}
+
+
+DOCUMENTS = [
+    _document("apps/v1", "Deployment", "argocd-server"),
+    _document("apiextensions.k8s.io/v1", "CustomResourceDefinition", "applications.argoproj.io"),
+    _document("v1", "ServiceAccount", "argocd-server"),
+]
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Recording:
+    args = ArgoCDArgs(
+        documents=DOCUMENTS,
+        node_port=30443,
+        admin_password_hash="$2b$10$hash",
+        webhook_secrets={"webhook.gogs.secret": "hook"},
+    )
+    return record(lambda: None if ArgoCD("argocd", args) else None)
+
+
+def test_each_document_is_one_resource(recorded: Recording) -> None:
+    names = {item.name for item in recorded if item.type.startswith("kubernetes:")}
+    assert names == {
+        "argocd-deployment-argocd-server",
+        "argocd-customresourcedefinition-applications.argoproj.io",
+        "argocd-serviceaccount-argocd-server",
+        "argocd-secret-argocd-secret",
+        "argocd-service-argocd-server-node",
+    }
+
+
+def test_workloads_wait_for_accounts_and_definitions(recorded: Recording) -> None:
+    workload = recorded.one("kubernetes:apps/v1:Deployment", "argocd-deployment-argocd-server")
+    account = recorded.one("kubernetes:core/v1:ServiceAccount", "argocd-serviceaccount-argocd-server")
+    definition = recorded.of("kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition")[0]
+    assert {account.urn, definition.urn} <= set(workload.dependencies)
+    assert not account.dependencies
+
+
+def test_the_server_is_on_the_clusters_port(recorded: Recording) -> None:
+    service = recorded.one("kubernetes:core/v1:Service", "argocd-service-argocd-server-node").inputs["spec"]
+    assert service["type"] == "NodePort"
+    assert [port["nodePort"] for port in service["ports"]] == [30443]
+
+
+def test_its_secret_holds_the_hash_and_the_webhooks_secret(recorded: Recording) -> None:
+    secret = recorded.one("kubernetes:core/v1:Secret", "argocd-secret-argocd-secret")
+    assert secret.inputs["stringData"] == {"admin.password": "$2b$10$hash", "webhook.gogs.secret": "hook"}
+    assert secret.secrets == {"stringData.admin.password", "stringData.webhook.gogs.secret"}
+    # Argo CD looks its secret up by this label.
+    assert secret.inputs["metadata"]["labels"]["app.kubernetes.io/part-of"] == "argocd"
