@@ -16,6 +16,7 @@ from environment import environment
 from settings import ROOT, Cluster, Paths
 
 DATA_GROUP = "data"
+JOB_USER = 1000
 _APPLICATIONS_SECONDS = 600
 
 
@@ -89,7 +90,12 @@ class Setup:
         return environments.make(context, DATA_GROUP).name
 
     def _host(self, context: Context) -> str:
-        return ansible.playbook(context, "site.yml", self.cluster.name, self.paths)
+        note = ansible.playbook(context, "site.yml", self.cluster.name, self.paths)
+        # What jobs share lies with the caches, not with the state, and belongs to the account that jobs run as.
+        shared = self.paths.cache / "runner"
+        shared.mkdir(mode=0o755, exist_ok=True)
+        os.chown(shared, JOB_USER, JOB_USER)
+        return note
 
     def _first_push(self, context: Context) -> str:
         source, url = git.checkout(ROOT), self.cluster.forge.clone_url
@@ -104,10 +110,25 @@ class Setup:
     def _stack(self, context: Context) -> str:
         context.progress("preparing")
         variables = stack.prepare(self.cluster, self.paths, context.say)
-        up = ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color=never", "--suppress-permalink"]
-        said = context.command(*up, environment=variables, folder=ROOT, fix="scripts/up goes on from where it stopped")
-        changes = [line.strip() for line in said.splitlines() if line.strip().endswith("unchanged")]
-        return changes[-1] if changes else ""
+        up = [
+            "pulumi",
+            "up",
+            "--yes",
+            "--skip-preview",
+            "--non-interactive",
+            "--color=never",
+            "--suppress-permalink=true",
+        ]
+
+        def listen(line: str) -> None:
+            # Pulumi writes a line of dots every second.
+            if line.strip() and not line.startswith("@"):
+                context.progress(line.strip())
+
+        fix = "scripts/up goes on from where it stopped"
+        said = context.command(*up, environment=variables, folder=ROOT, on_line=listen, fix=fix)
+        _, found, summary = said.rpartition("Resources:")
+        return ", ".join(line.strip() for line in summary.splitlines()[1:] if line.startswith("    ")) if found else ""
 
     def _data(self, context: Context) -> str:
         python = environments.make(context, DATA_GROUP) / "bin" / "python"
