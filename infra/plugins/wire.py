@@ -24,7 +24,7 @@ UNKNOWNS = frozenset(
 )
 # Marks an object that is no plain data (an asset, a resource reference ...), and the value that says it is a secret.
 SIGNATURE = "4dabf18193072939515e22adb298388d"
-SECRET = "1b47061264138c4ac30d75fd1eb44270"
+SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - marks secrets, and is none
 
 Path = tuple[str | int, ...]
 
@@ -38,7 +38,7 @@ def to_python(struct: struct_pb2.Struct) -> dict[str, Any]:
     return {key: _to_python(value) for key, value in struct.fields.items()}
 
 
-def _to_python(value: struct_pb2.Value) -> Any:
+def _to_python(value: struct_pb2.Value) -> Any:  # noqa: PLR0911 - one answer a kind of value
     match value.WhichOneof("kind"):
         case "struct_value":
             signature = value.struct_value.fields.get(SIGNATURE)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from settings import ROOT, Paths, SettingsError, load_cluster, read_cluster
 
 INVALID = sorted((ROOT / "tests" / "clusters" / "invalid").glob("*.yaml"))
@@ -95,7 +96,7 @@ def test_paths_have_defaults_and_follow_the_environment() -> None:
 
 @pytest.mark.parametrize("value", ["relative", "/", "~/state"])
 def test_a_directory_that_would_do_harm_is_refused(value: str) -> None:
-    with pytest.raises(SettingsError, match="ML_PLATFORM_STATE_DIR: .* is not an absolute directory below /"):
+    with pytest.raises(SettingsError, match=r"ML_PLATFORM_STATE_DIR: .* is not an absolute directory below /"):
         Paths.from_environment({"ML_PLATFORM_STATE_DIR": value})
 
 

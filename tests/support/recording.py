@@ -6,8 +6,9 @@ from typing import Any
 
 import pulumi
 from google.protobuf import struct_pb2
-from plugins.wire import SECRET, SIGNATURE
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks, set_mocks
+
+from plugins.wire import SECRET, SIGNATURE
 
 PROJECT, STACK = "ml-platform", "local"
 
@@ -61,7 +62,7 @@ class _Monitor(MockMonitor):
         qualified = type_ if chain in {"", "pulumi:pulumi:Stack"} else f"{chain}${type_}"
         return f"urn:pulumi:{STACK}::{PROJECT}::{qualified}::{name}"
 
-    def RegisterResource(self, request: Any) -> Any:
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
         response = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             secrets: set[str] = set()
@@ -81,7 +82,7 @@ class _Monitor(MockMonitor):
         return response
 
 
-def record(program: Callable[[], None]) -> Recording:
+def record(program: Callable[[], object]) -> Recording:
     """Run `program` as an update of the stack, and return what it registered."""
     monitor = _Monitor()
     set_mocks(monitor.mocks, project=PROJECT, stack=STACK, preview=False, monitor=monitor)

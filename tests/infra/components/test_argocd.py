@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from components.argocd import ArgoCD, ArgoCDArgs
 from recording import Recording, record
 
@@ -26,7 +27,7 @@ def recorded() -> Recording:
         admin_password_hash="$2b$10$hash",
         webhook_secrets={"webhook.gogs.secret": "hook"},
     )
-    return record(lambda: None if ArgoCD("argocd", args) else None)
+    return record(lambda: ArgoCD("argocd", args))
 
 
 def test_each_document_is_one_resource(recorded: Recording) -> None:

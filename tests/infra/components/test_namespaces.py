@@ -5,7 +5,7 @@ from recording import record
 
 
 def test_each_name_is_a_namespace_under_the_restricted_standard() -> None:
-    recorded = record(lambda: None if Namespaces("stages", NamespacesArgs(["dev", "prod"], {"a": "b"})) else None)
+    recorded = record(lambda: Namespaces("stages", NamespacesArgs(["dev", "prod"], {"a": "b"})))
     for name in ("dev", "prod"):
         metadata = recorded.one("kubernetes:core/v1:Namespace", f"stages-{name}").inputs["metadata"]
         assert metadata["name"] == name

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from components.object_store import BucketArgs, ObjectStore, ObjectStoreArgs, policy
 from recording import Recording, record
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
 from runner_harness.process import eventually, free_port, running, tool
 
 # Namespaces that the API server makes itself.

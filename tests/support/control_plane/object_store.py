@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+
 from runner_harness.process import free_port, running, tool
 
 ROOT_KEY = "root-secret-key-0123456789"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from runner_harness.process import tool
 
 from control_plane.kubernetes import ControlPlane, control_plane
 from control_plane.object_store import object_store
+from runner_harness.process import tool
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 # What the program reads; the rest of the checkout is not its business.
