@@ -212,7 +212,8 @@ def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServer]:
         # The bot's are the ones that it has on the platform's own forge.
         scopes = "read:user,write:issue,write:repository" if account == "bot" else "all"
         options = ["--token-name", "test", "--scopes", scopes, "--raw"]
-        tokens[account] = run("admin", "user", "generate-access-token", "--username", account, *options).splitlines()[-1]
+        made = run("admin", "user", "generate-access-token", "--username", account, *options)
+        tokens[account] = made.splitlines()[-1]
 
     url = f"http://127.0.0.1:{port}"
     with _running([str(binary), "--config", str(configuration), "web"], root, environment, f"{url}/api/healthz"):
