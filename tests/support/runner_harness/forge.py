@@ -43,6 +43,8 @@ DEFAULT_BRANCH = main
 [log]
 LEVEL = warn
 MODE = console
+[session]
+PROVIDER = db
 [cron]
 ENABLED = false
 """

@@ -1,0 +1,143 @@
+"""Pods and payloads of tasks."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runner_controller import pod as pods
+from runner_controller.pools import Pool, PoolError, from_template
+from runner_controller.protocol import Task
+from runner_controller.trust import Trust, Verdict
+from runner_controller.workflow import parse
+
+POOL_FILE = Path(__file__).resolve().parents[3] / "apps" / "runner-controller" / "pools" / "cpu" / "pool.yaml"
+
+WORKFLOW = """\
+jobs:
+  Train_it:
+    runs-on: ml-cpu
+    timeout-minutes: 5
+    steps:
+      - uses: actions/checkout@v4
+      - run: a
+"""
+
+
+def template() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(POOL_FILE.read_text())
+    return loaded
+
+
+@pytest.fixture
+def pool() -> Pool:
+    return from_template(template())
+
+
+def made(pool: Pool, trust: Trust, workflow: str = "train.yml") -> tuple[pods.Record, dict, dict]:
+    task = Task(
+        id=42,
+        workflow=WORKFLOW,
+        context={"workflow": workflow, "token": "job-token", "event": {"number": 3}, "sha": "abc"},
+        secrets={"GITHUB_TOKEN": "job-token", "OTHER": "other"},
+        variables={"A": "b"},
+    )
+    job = parse(task.workflow)
+    now = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    record = pods.record(task, job, pool, runner="uuid", verdict=Verdict(trust, "because"), now=now)
+    pod = pods.build_pod(record, pool)
+    return record, pod, pods.build_payload(record, task, job, pod | {"metadata": pod["metadata"] | {"uid": "u"}})
+
+
+def sources(container: dict) -> list[str]:
+    return [entry["secretRef"]["name"] for entry in container["envFrom"] if "secretRef" in entry]
+
+
+def payload_keys(pod: dict, container: str) -> set[str]:
+    [volume] = [volume for volume in pod["spec"]["volumes"] if volume["name"] == f"payload-{container}"]
+    return {item["key"] for item in volume["secret"]["items"]}
+
+
+def test_untrusted_job_gets_neither_token_nor_secrets(pool: Pool) -> None:
+    record, pod, payload = made(pool, Trust.UNTRUSTED)
+    [checkout], [job] = pod["spec"]["initContainers"], pod["spec"]["containers"]
+    assert "token" in payload_keys(pod, "checkout")
+    assert "token" not in payload_keys(pod, "job")
+    assert sources(job) == ["host-environment", "dvc"]
+    assert not [volume for volume in pod["spec"]["volumes"] if volume["name"].startswith("trusted-")]
+    description = json.loads(base64.b64decode(payload["data"]["job.json"]))
+    assert description["secrets"] == {"OTHER": "other"}
+    assert "job-token" not in json.dumps(description)
+    assert record.masked == ("dvc",)
+    assert checkout["command"] == ["run-job", "checkout"]
+
+
+def test_trusted_job_gets_the_bots_token_as_a_file(pool: Pool) -> None:
+    record, pod, _ = made(pool, Trust.TRUSTED)
+    [job] = pod["spec"]["containers"]
+    assert "token" in payload_keys(pod, "job")
+    assert {"name": "trusted-bot", "mountPath": "/var/run/secrets/ml-platform/bot", "readOnly": True} in job["volumeMounts"]
+    assert sources(job) == ["host-environment", "dvc"]
+    assert record.masked == ("dvc", "bot")
+
+
+def test_release_overrides_what_every_job_has(pool: Pool) -> None:
+    _, pod, _ = made(pool, Trust.TRUSTED, "release.yml")
+    assert sources(pod["spec"]["containers"][0]) == ["host-environment", "dvc", "release"]
+    _, pod, _ = made(pool, Trust.UNTRUSTED, "release.yml")
+    assert sources(pod["spec"]["containers"][0]) == ["host-environment", "dvc"]
+
+
+def test_pod_carries_all_that_a_restart_needs(pool: Pool) -> None:
+    record, pod, payload = made(pool, Trust.UNTRUSTED)
+    assert pods.Record.from_json(pod["metadata"]["annotations"][pods.TASK_ANNOTATION]) == record
+    assert pod["metadata"]["name"] == payload["metadata"]["name"] == "ml-cpu-42-train-it"
+    assert pod["spec"]["activeDeadlineSeconds"] == 300
+    assert pod["spec"]["restartPolicy"] == "Never"
+    assert payload["metadata"]["ownerReferences"][0]["uid"] == "u"
+    assert pods.payload_secrets(payload) == ["job-token", "other"]
+
+
+def test_template_is_not_changed(pool: Pool) -> None:
+    made(pool, Trust.TRUSTED)
+    assert pool == from_template(template())
+
+
+def test_pool_reads_its_annotations(pool: Pool) -> None:
+    assert (pool.label, pool.max_concurrent, pool.start_timeout, pool.job_secrets) == ("ml-cpu", 2, 300, ("dvc",))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("max-concurrent", "0", "max-concurrent is '0'"),
+        ("max-concurrent", "many", "must be a whole number from 1"),
+        ("job-secrets", "dvc", "job-secrets is not JSON"),
+        ("job-secrets", '{"a": 1}', "must be a JSON list of str entries"),
+        ("trusted-secrets", '["bot"]', "must be a JSON list of dict entries"),
+        ("trusted-secrets", '[{"secret": "bot", "mount": "/x"}]', "`secret` and may have `mountPath`"),
+        ("trusted-secrets", '[{"mountPath": "/x"}]', "`secret` and may have `mountPath`"),
+        ("trusted-secrets", '[{"secret": "bot", "workflows": "release.yml"}]', "a list of file names"),
+    ],
+)
+def test_wrong_annotation_is_refused(key: str, value: str, message: str) -> None:
+    broken = template()
+    broken["metadata"]["annotations"][f"ml-platform.dev/{key}"] = value
+    with pytest.raises(PoolError, match=r"PodTemplate ml-cpu: ") as caught:
+        from_template(broken)
+    assert message in str(caught.value)
+
+
+def test_template_without_the_two_containers_is_refused() -> None:
+    broken = template()
+    broken["template"]["spec"]["containers"][0]["name"] = "main"
+    with pytest.raises(PoolError, match=r"must hold one named 'job', not \['main'\]"):
+        from_template(broken)
+    broken = template()
+    del broken["template"]["spec"]["initContainers"]
+    with pytest.raises(PoolError, match=r"must hold one named 'checkout'"):
+        from_template(broken)
