@@ -76,7 +76,8 @@ def parse(text: str) -> Job:
         id=str(job_id),
         label=str(label or ""),
         steps=tuple(str(step.get("id") or index) for index, step in enumerate(steps)),
-        timeout_seconds=_timeout(job_id, job.get("timeout-minutes")),
+        # Kept by the controller, and taken away from act, which refuses the text that the forge makes of the number.
+        timeout_seconds=_timeout(job_id, job.pop("timeout-minutes", None)),
         checkout=_checkout(job_id, steps),
         runnable=json.dumps(_with_shell(workflow, job, steps), indent=1),
     )
