@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ci import lock
-from ci.failure import Failure
+from ci.failure import Unacceptable
 from ci.pipeline import Pipeline
 from ci.store import Store
 from ci.tree import Overlay, Tree
@@ -17,7 +17,7 @@ MOST_FILES = 64
 MOST_BYTES = 1024**2
 
 
-class CandidateError(Failure):
+class CandidateError(Unacceptable):
     """A candidate that must not be committed."""
 
 
@@ -40,6 +40,9 @@ def prefix(sha: str) -> str:
 
 def upload(store: Store, sha: str, files: Mapping[str, bytes]) -> None:
     """Leave a candidate for the commit `sha`; the lock is written last, so a candidate with a lock is whole."""
+    # An earlier run of the same commit may have left more.
+    for key in store.sizes(prefix(sha), 1000).keys() - {prefix(sha) + path for path in files}:
+        store.delete(key)
     for path in sorted(files, key=lambda name: name.endswith("/dvc.lock")):
         store.put(prefix(sha) + path, files[path])
 

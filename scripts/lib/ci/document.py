@@ -5,12 +5,12 @@ from typing import Any
 
 import yaml
 
-from ci.failure import Failure
+from ci.failure import Unacceptable
 
 TEXT_LIMIT = 256 * 2**10
 
 
-class DocumentError(Failure):
+class DocumentError(Unacceptable):
     """A document that cannot be read or is not understood."""
 
 

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 from ci import metrics as measured
 from ci.comment import Results
-from ci.document import mapping, parse_yaml
-from ci.failure import Failure
+from ci.document import DocumentError, mapping, parse_yaml
+from ci.failure import Unacceptable
 from ci.tree import Tree
 from digits import params
 from digits.errors import UserError
@@ -23,14 +23,14 @@ Plot = TypeVar("Plot")
 
 
 def tolerance(main: Tree) -> float:
-    """How far accuracy may fall, by the parameters of `main`. Raises `Failure` where they do not say."""
+    """How far accuracy may fall, by the parameters of `main`. Raises `DocumentError` where they do not say."""
     text = main.read(PARAMETERS)
     if text is None:
-        raise Failure(f"{MAIN} has no {PARAMETERS}, which says what the gate allows")
+        raise DocumentError(f"{MAIN} has no {PARAMETERS}, which says what the gate allows")
     try:
         return params.parse(text.decode("utf-8", errors="replace"), f"{MAIN}'s {PARAMETERS}").gate.tolerance
     except UserError as error:
-        raise Failure(str(error)) from None
+        raise DocumentError(str(error)) from None
 
 
 def metrics(tree: Tree) -> measured.Metrics | None:
@@ -53,7 +53,7 @@ def _plot(tree: Tree, path: str, parse: Callable[[bytes, str], Plot]) -> Plot | 
     try:
         text = tree.read(path)
         return None if text is None else parse(text, path)
-    except Failure as error:
+    except Unacceptable as error:
         print(f"not drawn: {error}")
         return None
 
@@ -62,7 +62,7 @@ def _parameters(tree: Tree) -> dict[str, Any]:
     try:
         text = tree.read(PARAMETERS)
         content = {} if text is None else mapping(parse_yaml(text, PARAMETERS), PARAMETERS)
-    except Failure as error:
+    except Unacceptable as error:
         print(f"not compared: {error}")
         return {}
     return dict(_flatten(content, "", MOST_PARAMETERS))

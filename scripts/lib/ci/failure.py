@@ -11,6 +11,10 @@ class Failure(Exception):
     """Something that whoever reads the job's log can put right; the message says how."""
 
 
+class Unacceptable(Failure):
+    """Something that the author of a commit can put right: it fails their gate; any other failure fails the job."""
+
+
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a job's `main` and exit: 0 when it returns, 2 with one message and no traceback on a `Failure`."""
     # A job's log is a pipe: without this, output of child processes would overtake ours.

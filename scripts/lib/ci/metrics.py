@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ci.failure import Failure
+from ci.failure import Unacceptable
 
 TEXT_LIMIT = 1024**2
 MOST_VALUES = 200
@@ -17,7 +17,7 @@ MOST_CLASSES = 30
 NAME = re.compile(r"[A-Za-z0-9_.@ -]{1,60}")
 
 
-class MetricsError(Failure):
+class MetricsError(Unacceptable):
     """Metrics or plot data that cannot be judged or drawn."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ci.document import DocumentError, mapping, parse_yaml, resolve, sequence, texts
+from ci.failure import Unacceptable
 from ci.tree import Tree
 
 PIPELINE = "dvc.yaml"
@@ -99,7 +100,7 @@ def affected(changed: Iterable[str], tree: Tree, folder: str) -> bool:
         return True
     try:
         inputs = load(tree, folder).inputs()
-    except DocumentError:
+    except Unacceptable:
         return False
     return any(path == top or path.startswith(f"{top}/") for path in paths for top in inputs)
 

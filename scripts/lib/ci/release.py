@@ -55,11 +55,10 @@ def inputs(tree: Tree, base: str) -> Inputs | None:
     )
 
 
-def build(root: Path, registry: image.Registry, base: str, made_of: Inputs, models: Store) -> tuple[str, str]:
-    """Package the pulled model and push its image; return its digest and the model's. Raises `Failure`."""
+def build(root: Path, registry: image.Registry, base: str, made_of: Inputs, models: Store) -> str:
+    """Package the pulled model and push its image; return its digest. Raises `Failure`."""
     cache = Path(os.environ.get("CACHE_DIR", "/cache")) / "layers"
     dependencies = f"{APP}:dependencies-{made_of.dependencies_key}"
-    model_digest = bento.digest(root / MODEL)
     with tempfile.TemporaryDirectory() as scratch:
         try:
             packed = bento.package((root / MODEL).parent, root / REQUIREMENTS, Path(scratch) / "bento")
@@ -71,8 +70,8 @@ def build(root: Path, registry: image.Registry, base: str, made_of: Inputs, mode
         except UserError as error:
             raise Failure(str(error)) from None
         models.put(_archive_key(made_of), archive.read_bytes())
-        labels = {"ml-platform.dev/model-digest": model_digest, "ml-platform.dev/inputs": made_of.key}
-        return registry.finish(dependencies, layer, f"{APP}:{made_of.key}", labels), model_digest
+        labels = {"ml-platform.dev/model-digest": bento.digest(root / MODEL), "ml-platform.dev/inputs": made_of.key}
+        return registry.finish(dependencies, layer, f"{APP}:{made_of.key}", labels)
 
 
 def _archive(packed: Path, archive: Path) -> Path:
@@ -113,9 +112,8 @@ class Job:
             print(f"{MAIN} has no model yet: nothing to release")
             return
         if stale := lock.problems(tree, pipeline.load(tree, FOLDER)):
-            raise Failure(
-                f"{FOLDER}/dvc.lock is not fresh ({'; '.join(stale[:3])}): open a pull request, which trains it"
-            )
+            reasons = "; ".join(stale[:3])
+            raise Failure(f"{FOLDER}/dvc.lock is not fresh ({reasons}): open a pull request, which trains it")
         self.repository.fetch(self.remote, f"+refs/heads/{MAIN}:refs/ci/main")
         tip = self.repository.commit("refs/ci/main")
         assert tip is not None
@@ -124,6 +122,7 @@ class Job:
             print(f"{MAIN} has a newer model or service by now, which is released by itself")
             return
         unchanged = before is not None and _inputs_or_none(CommitTree(self.repository, before), self.base) == made_of
+        models = Store.connect(environment.require("MODELS_BUCKET"))
         host, user, password = (environment.require(f"REGISTRY_{name}") for name in ("HOST", "USERNAME", "PASSWORD"))
         with image.login(host, user, password) as registry:
             digest = registry.digest(f"{APP}:{made_of.key}")
@@ -131,25 +130,23 @@ class Job:
                 print("this push changes neither model nor service: nothing to release")
                 return
             pull_model(self.root)
-            models = Store.connect(environment.require("MODELS_BUCKET"))
-            model_digest = bento.digest(self.root / MODEL)
             if digest is None:
-                digest, model_digest = build(self.root, registry, self.base, made_of, models)
+                digest = build(self.root, registry, self.base, made_of, models)
         print(f"image {host}/{APP}@{digest}")
-        self._propose(main, tip, digest, model_digest, f"s3://{models.bucket}/{_archive_key(made_of)}")
+        self._propose(main, digest, f"s3://{models.bucket}/{_archive_key(made_of)}")
 
     def _has_model(self, main: Tree, made_of: Inputs) -> bool:
         return not remote.missing(main, FOLDER, {MODEL: made_of.model_md5})
 
-    def _propose(self, main: CommitTree, tip: str, digest: str, model_digest: str, archive: str) -> None:
-        lock_commit = self.repository.git("log", "-1", "--format=%H", tip, "--", f"{FOLDER}/dvc.lock").decode().strip()
+    def _propose(self, main: CommitTree, digest: str, archive: str) -> None:
+        lock_log = self.repository.git("log", "-1", "--format=%H", main.commit, "--", f"{FOLDER}/dvc.lock")
         proposal = deploy.Proposal(
             app=APP,
             stage=STAGE,
             digest=digest,
-            model_digest=model_digest,
+            model_digest=bento.digest(self.root / MODEL),
             archive=archive,
-            lock_commit=lock_commit,
+            lock_commit=lock_log.decode().strip(),
             metrics=evidence.metrics(main),
             run_url=self.place.run_url(),
         )

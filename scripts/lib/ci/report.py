@@ -12,14 +12,29 @@ from typing import Any
 
 from ci import candidate, comment, environment, evidence, gate, git, lock, pipeline, remote
 from ci.evidence import FOLDER, MAIN
-from ci.failure import Failure, run
+from ci.failure import Failure, Unacceptable, run
+from ci.metrics import Metrics
 from ci.store import Store
-from ci.tree import CommitTree, Tree
+from ci.tree import CommitTree
 from forge import Forge, PullRequest, StatusState, WorkflowRun
 
 CONTEXT = "quality-gate"
 TRAIN_WORKFLOW = "train.yml"
 TRAINED_BY = "Trained by"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A pull request at one commit, beside main."""
+
+    pull: PullRequest
+    tree: CommitTree
+    main: CommitTree
+
+    @property
+    def sha(self) -> str:
+        """The commit that is reviewed."""
+        return self.tree.commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,103 +56,112 @@ class Job:
             print(f"#{pull.number} moved from {pull.head_sha} to {head}: its newer commit is reported on by itself")
             return
         print(f"#{pull.number}: {head}")
+        review = Review(pull, CommitTree(self.repository, head), CommitTree(self.repository, main))
         base = self.repository.merge_base(main, head)
         if base is None:
-            self._refuse(pull, None, f"this branch shares no history with {MAIN}: start it from {MAIN}")
-            return
-        tree, main_tree = CommitTree(self.repository, head), CommitTree(self.repository, main)
-        if not pipeline.affected(self.repository.changed(base, head), tree, FOLDER):
-            self._unaffected(pull)
+            self._refuse(review, f"this branch shares no history with {MAIN}: start it from {MAIN}")
+        elif not pipeline.affected(self.repository.changed(base, head), review.tree, FOLDER):
+            self._unaffected(review)
         elif pull.is_from_fork(self.forge.repository):
-            self._refuse(
-                pull, None, f"forks are not trained here: a member pushes the branch to {self.forge.repository}"
-            )
+            self._refuse(review, f"forks are not trained here: a member pushes the branch to {self.forge.repository}")
         else:
-            self._affected(pull, tree, main_tree)
+            self._affected(review)
 
-    def _unaffected(self, pull: PullRequest) -> None:
-        self._status(pull.head_sha, "success", f"nothing under {FOLDER}/ changed")
-        if any(entry.body.startswith(comment.MARKER) for entry in self.forge.comments(pull.number)):
+    def _unaffected(self, review: Review) -> None:
+        self._status(review.sha, "success", f"nothing under {FOLDER}/ changed")
+        number = review.pull.number
+        if any(entry.body.startswith(comment.MARKER) for entry in self.forge.comments(number)):
             text = f"## Quality gate: passed\n\nNothing under `{FOLDER}/` differs from main any more.\n"
-            self.forge.upsert_comment(pull.number, comment.MARKER, text)
+            self.forge.upsert_comment(number, comment.MARKER, text)
 
-    def _affected(self, pull: PullRequest, tree: Tree, main: Tree) -> None:
+    def _affected(self, review: Review) -> None:
+        left = None
         try:
-            line = pipeline.load(tree, FOLDER)
-            stale = lock.problems(tree, line)
-            if not stale:
-                self._judge(pull, line, tree, main)
-                return
-            print("the lock is not fresh:", *stale, sep="\n  ")
-            left = candidate.download(self.store, pull.head_sha, line)
+            line = pipeline.load(review.tree, FOLDER)
+            stale = lock.problems(review.tree, line)
+            if stale:
+                print("the lock is not fresh:", *stale, sep="\n  ")
+                left = candidate.download(self.store, review.sha, line)
             if left:
-                candidate.check(left, tree, line)
-        except Failure as error:
-            self._refuse(pull, self._training(pull.head_sha), str(error))
+                candidate.check(left, review.tree, line)
+        except Unacceptable as error:
+            self._refuse(review, str(error), self._training(review.sha))
             return
-        if left:
-            self._commit(pull, line, left, main)
+        if not stale:
+            self._judge(review, line)
+        elif left:
+            self._commit(review, line, left)
         else:
-            self._await(pull, tree, main)
+            self._await(review)
 
-    def _await(self, pull: PullRequest, tree: Tree, main: Tree) -> None:
+    def _await(self, review: Review) -> None:
         """No result yet: training is on its way, or has ended without one."""
-        training = self._training(pull.head_sha)
+        training = self._training(review.sha)
         if training and training.completed:
-            self._refuse(pull, training, _ending(training))
+            self._refuse(review, _ending(training), training)
             return
         url = training.url if training else ""
-        self._status(pull.head_sha, "pending", "training", url)
-        report = comment.Report(
-            pull.number, pull.head_sha, None, None, evidence.collect(main), evidence.collect(tree), run_url=url
-        )
-        self._comment(report)
+        self._status(review.sha, "pending", "training", url)
+        self._comment(review, None, url)
 
-    def _commit(self, pull: PullRequest, line: pipeline.Pipeline, left: candidate.Candidate, main: Tree) -> None:
+    def _commit(self, review: Review, line: pipeline.Pipeline, left: candidate.Candidate) -> None:
         """Commit what training left, and judge the new head at once."""
-        training = self._training(pull.head_sha)
+        training = self._training(review.sha)
         source = f"\n\n{TRAINED_BY} {training.url}" if training else ""
-        message = f"Record the training of {pull.head_sha[:10]}{source}\n"
-        head = self.repository.write_commit(pull.head_sha, message, left.files, tuple(sorted(left.replaced)))
+        message = f"Record the training of {review.sha[:10]}{source}\n"
+        head = self.repository.write_commit(review.sha, message, left.files, tuple(sorted(left.replaced)))
+        branch = review.pull.head_branch
         try:
-            self.repository.push(self.remote, head, pull.head_branch)
+            self.repository.push(self.remote, head, branch)
         except git.Moved:
-            print(f"{pull.head_branch} has newer commits, which are trained by themselves: nothing was committed")
+            print(f"{branch} has newer commits, which are trained by themselves: nothing was committed")
             return
-        print(f"committed {head} on {pull.head_branch}")
-        self._judge(dataclasses.replace(pull, head_sha=head), line, CommitTree(self.repository, head), main)
+        print(f"committed {head} on {branch}")
+        self._judge(dataclasses.replace(review, tree=CommitTree(self.repository, head)), line)
 
-    def _judge(self, pull: PullRequest, line: pipeline.Pipeline, tree: Tree, main: Tree) -> None:
+    def _judge(self, review: Review, line: pipeline.Pipeline) -> None:
         """The lock is fresh: compare with main."""
-        problems = remote.missing(main, FOLDER, lock.remote_objects(tree, line))
+        problems: list[str] = []
         tolerance, before, after = 0.0, None, None
         try:
-            tolerance = evidence.tolerance(main)
-            before = evidence.metrics(main)
-            after = evidence.metrics(tree)
-        except Failure as error:
+            problems += remote.missing(review.main, FOLDER, lock.remote_objects(review.tree, line))
+            tolerance = evidence.tolerance(review.main)
+            before = evidence.metrics(review.main)
+            after = evidence.metrics(review.tree)
+        except Unacceptable as error:
             problems.append(str(error))
         verdict = gate.judge(before, after, tolerance, problems)
-        url = self._trained_by(pull.head_sha)
-        report = comment.Report(
-            pull.number,
-            pull.head_sha,
-            verdict,
-            tolerance,
-            evidence.collect(main, before),
-            evidence.collect(tree, after),
-            run_url=url,
+        address = self._comment(
+            review, verdict, self._trained_by(review.sha), tolerance=tolerance, before=before, after=after
         )
-        address = self._comment(report)
-        self._status(pull.head_sha, "success" if verdict.passed else "failure", verdict.summary, address)
+        self._status(review.sha, "success" if verdict.passed else "failure", verdict.summary, address)
 
-    def _refuse(self, pull: PullRequest, training: WorkflowRun | None, reason: str) -> None:
-        verdict = gate.Verdict(False, reason, (reason,))
-        nothing = comment.Results({})
+    def _refuse(self, review: Review, reason: str, training: WorkflowRun | None = None) -> None:
         url = training.url if training else ""
-        report = comment.Report(pull.number, pull.head_sha, verdict, None, nothing, nothing, run_url=url)
-        address = self._comment(report)
-        self._status(pull.head_sha, "failure", reason, url or address)
+        address = self._comment(review, gate.Verdict(False, reason, (reason,)), url)
+        self._status(review.sha, "failure", reason, url or address)
+
+    def _comment(
+        self,
+        review: Review,
+        verdict: gate.Verdict | None,
+        run_url: str,
+        *,
+        tolerance: float | None = None,
+        before: Metrics | None = None,
+        after: Metrics | None = None,
+    ) -> str:
+        """Write the report and return its address."""
+        report = comment.Report(
+            number=review.pull.number,
+            head_sha=review.sha,
+            verdict=verdict,
+            tolerance=tolerance,
+            main=evidence.collect(review.main, before),
+            candidate=evidence.collect(review.tree, after),
+            run_url=run_url,
+        )
+        return self.forge.upsert_comment(report.number, comment.MARKER, comment.render(report)).url
 
     def _training(self, sha: str) -> WorkflowRun | None:
         """The latest training run of a commit."""
@@ -153,9 +177,6 @@ class Job:
     def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
         print(f"{CONTEXT}: {state}: {description}")
         self.forge.set_status(sha, CONTEXT, state, description, url or self.run_url)
-
-    def _comment(self, report: comment.Report) -> str:
-        return self.forge.upsert_comment(report.number, comment.MARKER, comment.render(report)).url
 
 
 def _ending(training: WorkflowRun) -> str:

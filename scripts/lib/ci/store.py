@@ -55,6 +55,11 @@ class Store:
             raise Failure(f"s3://{self.bucket}/{key} is larger than {limit} bytes")
         return content
 
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is gone already is fine."""
+        with _explained(self, "delete", key):
+            self.client.delete_object(Bucket=self.bucket, Key=key)
+
     def has(self, key: str) -> bool:
         """Whether an object exists."""
         with _explained(self, "look up", key):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ci.failure import Failure
+from ci.failure import Unacceptable
 from ci.git import Repository
 
 READ_LIMIT = 16 * 2**20
@@ -34,7 +34,7 @@ class CommitTree:
             return None
         blob, size = found
         if size > READ_LIMIT:
-            raise Failure(f"{path}: {size} bytes are too many to read: track the file with DVC")
+            raise Unacceptable(f"{path}: {size} bytes are too many to read: track the file with DVC")
         if blob not in self._cache:
             self._cache[blob] = self.repository.git("cat-file", "blob", blob)
         return self._cache[blob]
