@@ -22,7 +22,7 @@ Document = dict[str, Any]
 
 
 def documents(paths: Paths, patches: Path = PATCHES) -> list[Document]:
-    """The objects to apply, in kustomize's order. Raises SettingsError when a tool is missing or a patch fits nothing."""
+    """The objects to apply, in kustomize's order. Raises SettingsError: a tool is missing, a patch fits nothing."""
     upstream = upstream_manifest(paths)
     sources = [upstream, *sorted(path for path in patches.iterdir() if path.is_file())]
     cached = paths.cache / "pulumi" / "argocd" / f"{_digest(sources)}.json"

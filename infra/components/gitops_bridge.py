@@ -53,6 +53,7 @@ class GitOpsBridge(pulumi.ComponentResource):
 
 def cluster_secret(args: GitOpsBridgeArgs) -> objects.Document:
     """The Secret that registers the cluster with Argo CD and carries its facts."""
+    labels, annotations = cluster_metadata(args)
     return objects.secret(
         f"cluster-{args.cluster}",
         NAMESPACE,
@@ -61,17 +62,24 @@ def cluster_secret(args: GitOpsBridgeArgs) -> objects.Document:
             "server": IN_CLUSTER,
             "config": json.dumps({"tlsClientConfig": {"insecure": False}}),
         },
-        labels={
-            SECRET_TYPE: "cluster",
-            facts.CLUSTER_ROLE: args.cluster,
-            **{facts.stage_label(stage): "true" for stage in args.stages},
-        },
-        annotations={
-            facts.REPO_URL: args.repo_url,
-            facts.REGISTRY: args.registry,
-            facts.IMAGES: json.dumps(dict(args.images), sort_keys=True),
-        },
+        labels,
+        annotations,
     )
+
+
+def cluster_metadata(args: GitOpsBridgeArgs) -> tuple[dict[str, str], dict[str, str]]:
+    """The labels that ApplicationSets select clusters by, and the annotations that they fill their templates from."""
+    labels = {
+        SECRET_TYPE: "cluster",
+        facts.CLUSTER_ROLE: args.cluster,
+        **{facts.stage_label(stage): "true" for stage in args.stages},
+    }
+    annotations = {
+        facts.REPO_URL: args.repo_url,
+        facts.REGISTRY: args.registry,
+        facts.IMAGES: json.dumps(dict(args.images), sort_keys=True),
+    }
+    return labels, annotations
 
 
 def repository_secret(args: GitOpsBridgeArgs) -> objects.Document:

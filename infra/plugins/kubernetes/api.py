@@ -3,6 +3,7 @@
 import base64
 import ssl
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,9 @@ from plugins.server import ProviderError
 
 FIELD_MANAGER = "pulumi-ml-platform"
 TIMEOUT_SECONDS = 30.0
+# The server refuses requests for a new kind while it prepares its storage, and any while it is overloaded.
+RETRIED = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
+RETRIES = 30
 
 
 class NotFoundError(Exception):
@@ -65,18 +69,32 @@ class Api:
         self._send("DELETE", _path(kind, namespace, name), json={"propagationPolicy": "Background"})
 
     def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            response = self._client.request(method, path, **options)
-        except httpx.TransportError as error:
-            raise UnreachableError(
-                f"the Kubernetes API at {self.server} does not answer ({error}); start the platform with scripts/up"
-            ) from None
+        response = self._request(method, path, **options)
+        for _ in range(RETRIES):
+            if response.status_code not in RETRIED:
+                break
+            time.sleep(_retry_after(response))
+            response = self._request(method, path, **options)
         if response.status_code == httpx.codes.NOT_FOUND:
             raise NotFoundError(f"{path}: {_message(response)}")
         if response.is_error:
             raise ProviderError(f"{method} {path}: {_message(response)}")
         document: dict[str, Any] = response.json()
         return document
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            return self._client.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise UnreachableError(
+                f"the Kubernetes API at {self.server} does not answer ({error}); start the platform with scripts/up"
+            ) from None
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """The seconds that the server asks us to wait, in bounds."""
+    given = response.headers.get("Retry-After", "")
+    return min(float(given), 10.0) if given.isdigit() else 1.0
 
 
 def _path(kind: Kind, namespace: str | None, name: str) -> str:

@@ -1,0 +1,145 @@
+"""Which Applications the ApplicationSets make, by Argo CD's own controller; and what they may never do."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from control_plane.argo import IMAGES, REGISTRY, SETS, Argo
+from runner_harness.process import eventually, tool
+
+pytestmark = pytest.mark.render
+
+EMPTY = "resources: []\n"
+OVERLAYS = {
+    "apps/classifier/base": EMPTY,
+    "apps/classifier/overlays/dev": EMPTY,
+    "apps/classifier/overlays/staging": EMPTY,
+    "apps/classifier/overlays/prod": EMPTY,  # a stage that this cluster does not host
+    "apps/digits/overlays/dev": EMPTY,
+    "apps/digits/overlays/dev/nested": EMPTY,
+    "apps/runner-controller/overlays/platform": EMPTY,
+}
+EXPECTED = {
+    "classifier-dev": ("apps", "apps/classifier/overlays/dev", "dev"),
+    "classifier-staging": ("apps", "apps/classifier/overlays/staging", "staging"),
+    "digits-dev": ("apps", "apps/digits/overlays/dev", "dev"),
+    "runner-controller": ("platform", "apps/runner-controller/overlays/platform", "runner-controller"),
+}
+
+Applications = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def generated(argo: Argo) -> Applications:
+    argo.commit(OVERLAYS)
+    return _wait(argo, set(EXPECTED))
+
+
+def _wait(argo: Argo, names: set[str]) -> Applications:
+    try:
+        eventually(lambda: names <= argo.applications().keys(), f"{sorted(names)} exist", 90)
+    except AssertionError as error:
+        logs = "\n".join(path.read_text()[-3000:] for path in argo.logs.glob("*.log"))
+        raise AssertionError(f"{error}\n{argo.conditions('apps')}\n{argo.conditions('platform')}\n{logs}") from error
+    return argo.applications()
+
+
+def test_the_applications_are_these(generated: Applications) -> None:
+    found = {
+        name: (item["spec"]["project"], item["spec"]["source"]["path"], item["spec"]["destination"]["namespace"])
+        for name, item in generated.items()
+    }
+    assert found == EXPECTED
+
+
+def test_nothing_about_them_is_refused(argo: Argo, generated: Applications) -> None:
+    assert generated
+    assert argo.conditions("apps") == argo.conditions("platform") == {}
+
+
+def test_the_registry_comes_from_the_cluster_and_the_digest_from_the_overlay(generated: Applications) -> None:
+    images = generated["classifier-dev"]["spec"]["source"]["kustomize"]["images"]
+    assert images == [f"classifier={REGISTRY}/classifier@*"]
+
+
+def test_the_platforms_own_images_come_from_the_cluster_by_digest(generated: Applications) -> None:
+    images = generated["runner-controller"]["spec"]["source"]["kustomize"]["images"]
+    assert images == [f"{name}={REGISTRY}/{name}@{digest}" for name, digest in sorted(IMAGES.items())]
+
+
+def test_an_application_heals_and_prunes_but_its_deletion_keeps_what_it_deployed(generated: Applications) -> None:
+    for item in generated.values():
+        assert item["spec"]["syncPolicy"]["automated"] == {"prune": True, "selfHeal": True}
+        assert "finalizers" not in item["metadata"]
+
+
+def test_a_change_of_the_base_concerns_the_overlay(generated: Applications) -> None:
+    annotation = generated["classifier-dev"]["metadata"]["annotations"]["argocd.argoproj.io/manifest-generate-paths"]
+    assert annotation.split(";") == [".", "../../base"]
+
+
+def test_adding_an_app_is_adding_a_folder_and_losing_all_deletes_nothing(argo: Argo, generated: Applications) -> None:
+    argo.commit(OVERLAYS | {"apps/new/overlays/staging": EMPTY})
+    assert _wait(argo, {"new-staging"})["new-staging"]["spec"]["destination"]["namespace"] == "staging"
+    before = argo.applications().keys()
+    assert generated.keys() < before
+    argo.commit({})
+
+    def read_again() -> bool:
+        metadata = argo.plane.get(f"{SETS}/apps")["metadata"]
+        return "argocd.argoproj.io/application-set-refresh" not in metadata.get("annotations", {})
+
+    eventually(read_again, "the controller has read the empty repository")
+    assert argo.applications().keys() == before
+
+
+@pytest.mark.parametrize("digest", ["a" * 64, "b" * 64])
+def test_kustomize_keeps_the_digest_and_takes_the_registry(tmp_path: Path, digest: str) -> None:
+    """Argo CD hands `kustomize.images` to `kustomize edit set image`, in a copy of the overlay."""
+    base, overlay = tmp_path / "base", tmp_path / "overlays" / "dev"
+    base.mkdir()
+    overlay.mkdir(parents=True)
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}}
+    (base / "pod.yaml").write_text(
+        yaml.safe_dump({**pod, "spec": {"containers": [{"name": "c", "image": "classifier"}]}})
+    )
+    (base / "kustomization.yaml").write_text("resources: [pod.yaml]\n")
+    images = [{"name": "classifier", "digest": f"sha256:{digest}"}]
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump({"resources": ["../../base"], "images": images}))
+    edit = [tool("kustomize"), "edit", "set", "image", f"classifier={REGISTRY}/classifier@*"]
+    subprocess.run(edit, cwd=overlay, check=True)
+    built = subprocess.run([tool("kustomize"), "build", str(overlay)], check=True, capture_output=True, text=True)
+    (container,) = yaml.safe_load(built.stdout)["spec"]["containers"]
+    assert container["image"] == f"{REGISTRY}/classifier@sha256:{digest}"
+
+
+@pytest.fixture(scope="module")
+def sets(built: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = [item for item in built if item["kind"] == "ApplicationSet"]
+    assert found
+    return found
+
+
+def test_an_undefined_field_is_an_error(sets: list[dict[str, Any]]) -> None:
+    for item in sets:
+        assert item["spec"]["goTemplate"] is True
+        assert item["spec"]["goTemplateOptions"] == ["missingkey=error"]
+
+
+def test_neither_a_set_nor_its_generators_delete(sets: list[dict[str, Any]]) -> None:
+    for item in sets:
+        policy = item["spec"]["syncPolicy"]
+        assert policy == {"applicationsSync": "create-update", "preserveResourcesOnDeletion": True}
+        assert "finalizers" not in item["metadata"]
+
+
+def test_the_project_is_literal(sets: list[dict[str, Any]]) -> None:
+    assert {item["spec"]["template"]["spec"]["project"] for item in sets} == {"apps", "platform"}
+
+
+def test_names_are_unique(sets: list[dict[str, Any]]) -> None:
+    names = [item["metadata"]["name"] for item in sets]
+    assert len(set(names)) == len(names)

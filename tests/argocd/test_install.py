@@ -1,0 +1,79 @@
+"""Argo CD as this platform installs it: upstream's objects, less what is not used."""
+
+from typing import Any
+
+import pytest
+
+from control_plane.argo import Argo, apply
+
+pytestmark = pytest.mark.render
+
+WORKLOADS = {
+    "argocd-application-controller",
+    "argocd-applicationset-controller",
+    "argocd-redis",
+    "argocd-repo-server",
+    "argocd-server",
+}
+
+
+def _pods(install: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        item["metadata"]["name"]: item["spec"]["template"]["spec"]
+        for item in install
+        if item["kind"] in {"Deployment", "StatefulSet"}
+    }
+
+
+def test_the_workloads_are_these(install: list[dict[str, Any]]) -> None:
+    assert _pods(install).keys() == WORKLOADS
+
+
+def test_what_is_left_out_left_nothing_behind(install: list[dict[str, Any]]) -> None:
+    names = {item["metadata"]["name"] for item in install}
+    assert not {name for name in names if "dex" in name or "notifications" in name}
+    assert "argocd-secret" not in names, "Pulumi makes it, with what belongs in it"
+
+
+def test_every_object_of_a_namespace_is_in_argo_cds(install: list[dict[str, Any]]) -> None:
+    clusterwide = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition"}
+    for item in install:
+        expected = None if item["kind"] in clusterwide else "argocd"
+        assert item["metadata"].get("namespace") == expected, item["metadata"]["name"]
+    for item in install:
+        for subject in item.get("subjects", []):
+            assert subject["namespace"] == "argocd"
+
+
+def test_every_container_asks_for_what_it_uses(install: list[dict[str, Any]]) -> None:
+    for name, pod in _pods(install).items():
+        for container in (*pod.get("initContainers", []), *pod["containers"]):
+            resources = container["resources"]
+            assert resources["requests"].keys() == {"cpu", "memory"}, f"{name}/{container['name']}"
+            assert "memory" in resources["limits"], f"{name}/{container['name']}"
+
+
+def test_images_are_upstreams_own_names(install: list[dict[str, Any]]) -> None:
+    """The local registry serves them as a mirror, so the manifests are the same where upstream can be reached."""
+    images = {
+        container["image"].rpartition(":")[0]
+        for pod in _pods(install).values()
+        for container in (*pod.get("initContainers", []), *pod["containers"])
+    }
+    assert images == {"quay.io/argoproj/argocd", "public.ecr.aws/docker/library/redis"}
+
+
+def test_the_api_server_takes_every_object(argo: Argo, install: list[dict[str, Any]]) -> None:
+    apply(argo.plane, install, dry_run=True)
+
+
+def test_the_namespaces_pod_security_admits_every_pod(argo: Argo, install: list[dict[str, Any]]) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    argo.plane.patch("/api/v1/namespaces/argocd", {"metadata": {"labels": labels}}).raise_for_status()
+    for name, spec in _pods(install).items():
+        # Admission needs the account, which a dry run of the install did not make.
+        pod = {
+            "metadata": {"name": f"{name}-0", "namespace": "argocd"},
+            "spec": {**spec, "serviceAccountName": "default"},
+        }
+        apply(argo.plane, [{"apiVersion": "v1", "kind": "Pod", **pod}], dry_run=True)

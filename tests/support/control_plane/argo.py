@@ -1,0 +1,158 @@
+"""Argo CD's own repository server and ApplicationSet controller, on a real API server without nodes."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.gitops_bridge import GitOpsBridgeArgs, cluster_metadata, root_documents
+from control_plane.kubernetes import ControlPlane, control_plane
+from runner_harness.process import eventually, free_port, running, tool
+from settings import ROOT
+
+IMAGES = {"runner-controller": f"sha256:{'2' * 64}", "runner-job": f"sha256:{'3' * 64}"}
+REGISTRY = "registry.test:5000"
+STAGES = ("dev", "staging", "prod")
+APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
+SETS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applicationsets"
+
+
+@dataclass(frozen=True)
+class Argo:
+    """The controllers at work on `repository`, a git repository that stands for the forge's."""
+
+    plane: ControlPlane
+    repository: Path
+    logs: Path
+
+    @property
+    def repo_url(self) -> str:
+        return f"file://{self.repository}"
+
+    def commit(self, overlays: dict[str, str]) -> None:
+        """Make these overlays (path: kustomization) all there is under `apps`, on main."""
+        git = ["git", "-C", str(self.repository), "-c", "user.name=test", "-c", "user.email=test@localhost"]
+        subprocess.run([*git, "rm", "-r", "--quiet", "--ignore-unmatch", "apps"], check=True, capture_output=True)
+        for path, text in overlays.items():
+            file = self.repository / path / "kustomization.yaml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        for arguments in (["add", "--all"], ["commit", "--quiet", "--allow-empty", "--message", "test"]):
+            subprocess.run([*git, *arguments], check=True)
+        for name in ("apps", "platform"):
+            refresh = {"metadata": {"annotations": {"argocd.argoproj.io/application-set-refresh": "true"}}}
+            self.plane.patch(f"{SETS}/{name}", refresh).raise_for_status()
+
+    def applications(self) -> dict[str, dict[str, Any]]:
+        """The generated Applications by name."""
+        return {item["metadata"]["name"]: item for item in self.plane.get(APPLICATIONS)["items"]}
+
+    def conditions(self, name: str) -> dict[str, str]:
+        """The messages of an ApplicationSet's failures, by condition."""
+        found = self.plane.get(f"{SETS}/{name}").get("status", {}).get("conditions", [])
+        return {item["type"]: item["message"] for item in found if "rror" in item["type"] and item["status"] == "True"}
+
+
+@contextmanager
+def controllers(work: Path, built: list[dict[str, Any]], install: list[dict[str, Any]]) -> Iterator[Argo]:
+    """Until the block ends, with what the root Application would apply (`built`) and Argo CD's kinds (`install`)."""
+    repository = work / "repository"
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(repository)], check=True)
+    with control_plane(work / "kubernetes") as plane:
+        argo = Argo(plane, repository, work)
+        apply(plane, [_namespace(name) for name in ("argocd", "runner-controller", *STAGES)])
+        apply(plane, [item for item in install if item["kind"] in {"CustomResourceDefinition", "ConfigMap"}])
+        eventually(lambda: plane.exists(SETS) and plane.exists(APPLICATIONS), "Argo CD's kinds are served")
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-secret", "namespace": "argocd"}}
+        apply(plane, [secret, _cluster_secret(argo.repo_url)])
+        apply(plane, _with_repository(built, argo.repo_url))
+        port = free_port()
+        parts = {"repo-server": _repo_server(port), "applicationset-controller": _applicationset_controller(port)}
+        with ExitStack() as stack:
+            for part, command in parts.items():
+                environment = _environment(plane, work, part)
+                stack.enter_context(running(command, work / f"{part}.log", lambda: True, environment))
+            yield argo
+        plane.http.close()
+
+
+def _with_repository(built: list[dict[str, Any]], repo_url: str) -> list[dict[str, Any]]:
+    """The documents as Argo CD applies them: with the root's project, and its patch made."""
+    project, root = root_documents(list(yaml.safe_load_all((ROOT / "argocd" / "root.yaml").read_text())), repo_url)
+    (patch,) = root["spec"]["source"]["kustomize"]["patches"]
+    (operation,) = json.loads(patch["patch"])
+    documents = [project, *(dict(item) for item in built)]
+    for document in documents:
+        if document["kind"] == "AppProject" and document["metadata"]["name"] == patch["target"]["name"]:
+            document["spec"] = {**document["spec"], operation["path"].rpartition("/")[2]: operation["value"]}
+    return documents
+
+
+def _cluster_secret(repo_url: str) -> dict[str, Any]:
+    """The Secret that Pulumi would make, from the same names."""
+    args = GitOpsBridgeArgs("here", STAGES[:2], repo_url, "argocd", "", REGISTRY, IMAGES, [])
+    labels, annotations = cluster_metadata(args)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "cluster-here", "namespace": "argocd", "labels": labels, "annotations": annotations},
+        "stringData": {"name": "here", "server": "https://kubernetes.default.svc", "config": "{}"},
+    }
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def apply(plane: ControlPlane, documents: list[dict[str, Any]], dry_run: bool = False) -> None:
+    """`kubectl apply`, server-side. Raises AssertionError with the server's message for the first object it refuses."""
+    kubectl = [tool("kubectl"), f"--kubeconfig={plane.kubeconfig}", "apply", "--server-side", "--force-conflicts"]
+    command = [*kubectl, "--validate=strict", f"--dry-run={'server' if dry_run else 'none'}", "--filename=-"]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def _repo_server(port: int) -> list[str]:
+    return [
+        tool("argocd"),
+        "--address=127.0.0.1",
+        f"--port={port}",
+        "--metrics-address=127.0.0.1",
+        f"--metrics-port={free_port()}",
+        "--disable-tls",
+        # There is no cache here; the server works without, only slower.
+        f"--redis=127.0.0.1:{free_port()}",
+    ]
+
+
+def _applicationset_controller(repo_server: int) -> list[str]:
+    return [
+        tool("argocd"),
+        "--namespace=argocd",
+        f"--argocd-repo-server=127.0.0.1:{repo_server}",
+        "--repo-server-plaintext",
+        f"--metrics-addr=127.0.0.1:{free_port()}",
+        f"--probe-addr=127.0.0.1:{free_port()}",
+        f"--webhook-addr=127.0.0.1:{free_port()}",
+    ]
+
+
+def _environment(plane: ControlPlane, work: Path, part: str) -> dict[str, str]:
+    folder = work / part
+    folder.mkdir()
+    return {
+        "ARGOCD_BINARY_NAME": f"argocd-{part}",  # one program, which asks for its role
+        "ARGOCD_GPG_ENABLED": "false",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "HOME": str(folder),
+        "KUBECONFIG": str(plane.kubeconfig),
+        "PATH": os.environ["PATH"],
+        "TMPDIR": str(folder),
+    }
