@@ -10,10 +10,10 @@ from pathlib import Path
 import boto3
 import httpx
 import pytest
-from runner_harness.process import free_port, running, tool
 
 from digits import dataset, export, params, prepare, train
 from digits.prepare import Examples
+from runner_harness.process import free_port, running, tool
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "ml"
