@@ -66,9 +66,9 @@ install_venv_module() { # PYTHON
   [[ $EUID -eq 0 && -x /usr/bin/apt-get && $1 == /usr/bin/* ]] || fail "$1 lacks the modules venv and ensurepip" "$fix"
   printf 'bootstrap: %s cannot make environments: installing Debian'\''s python3-venv\n' "$1" >&2
   {
-    DEBIAN_FRONTEND=noninteractive apt-get update -q &&
-      DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv "${1##*/}-venv"
-  } >&2 || fail "python3-venv could not be installed" "$fix" 1
+    DEBIAN_FRONTEND=noninteractive apt-get update -qq &&
+      DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends python3-venv "${1##*/}-venv"
+  } >/dev/null || fail "python3-venv could not be installed" "$fix" 1
 }
 
 make_venv() { # GROUP VENV
