@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,8 @@ def test_the_three_workflows_are_there() -> None:
 
 
 @pytest.mark.tools
-def test_actionlint_has_no_complaint() -> None:
-    cache = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
-    binary = cache / "bin" / "actionlint"
-    if not binary.exists():
-        pytest.fail(f"{binary} is missing: run scripts/test, which builds the tools first")
-    command = [binary, "-color=false", "-shellcheck=", "-pyflakes=", *WORKFLOWS]
+def test_actionlint_has_no_complaint(tool: Callable[[str], Path]) -> None:
+    command = [tool("actionlint"), "-color=false", "-shellcheck=", "-pyflakes=", *WORKFLOWS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -5,7 +5,7 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+Tool = Callable[[str], Path]
 
 CONFIGURATION = """
 APP_NAME = test
@@ -130,11 +132,6 @@ class Services:
         return _free_port()
 
     @staticmethod
-    def tool(name: str) -> Path:
-        """A tool of this project's toolchain."""
-        return built_tool(name)
-
-    @staticmethod
     def running(command: list[str], folder: Path, variables: dict[str, str], url: str) -> AbstractContextManager[None]:
         """Run a service until the end of the block, from when it answers on `url`."""
         return _running(command, folder, variables, url)
@@ -155,7 +152,7 @@ class ObjectStore:
 
 
 @pytest.fixture(scope="session")
-def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+def object_store(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[ObjectStore]:
     """A versitygw with the buckets ml-data and ml-models."""
     root = tmp_path_factory.mktemp("object-store")
     for folder in ("data/ml-data", "data/ml-models", "versions"):
@@ -164,7 +161,7 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
     secret = secrets.token_hex(16)
     login = {"ROOT_ACCESS_KEY": "root", "ROOT_SECRET_KEY": secret}
     listen = ["--port", f"127.0.0.1:{port}", "--region", "us-east-1", "--quiet"]
-    command = [str(built_tool("versitygw")), *listen, "posix", "--versioning-dir", str(root / "versions"), "data"]
+    command = [str(tool("versitygw")), *listen, "posix", "--versioning-dir", str(root / "versions"), "data"]
     url = f"http://127.0.0.1:{port}"
     variables = {
         "AWS_ACCESS_KEY_ID": "root",
@@ -183,13 +180,13 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
 
 
 @pytest.fixture(scope="session")
-def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServer]:
+def gitea(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[GiteaServer]:
     """A Gitea with the accounts owner (administrator), bot and member, and the organisation ml."""
-    binary = built_tool("gitea")
+    binary = tool("gitea")
     root = tmp_path_factory.mktemp("gitea")
     port = _free_port()
     configuration = root / "app.ini"
-    values = {"root": root, "port": port, "static": _gitea_module(), "secret": secrets.token_hex(16)}
+    values = {"root": root, "port": port, "static": binary.resolve().parent / "static", "secret": secrets.token_hex(16)}
     configuration.write_text(CONFIGURATION.format(**values))
     environment = {"PATH": os.environ["PATH"], "HOME": str(root), "GITEA_WORK_DIR": str(root)}
 
@@ -220,24 +217,6 @@ def gitea(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GiteaServer]:
         server = GiteaServer(url, tokens)
         server.api("POST", "/orgs", "owner", {"username": "ml"})
         yield server
-
-
-def built_tool(name: str) -> Path:
-    """A tool of this project's toolchain; fails with the fix where it was not built."""
-    cache = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
-    for candidate in [cache / "bin" / name, *sorted(cache.glob(f"tools/{name}/*/{name}"), reverse=True)]:
-        if candidate.is_file():
-            return candidate
-    pytest.fail(f"{name} is not built under {cache}: run scripts/up, or scripts/test, which builds the tools first")
-
-
-def _gitea_module() -> Path:
-    """The source module, whose templates and options the server reads."""
-    cache = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
-    folders = sorted(cache.glob("go/mod/code.gitea.io/gitea@*"))
-    if not folders:
-        pytest.fail(f"Gitea's module is not under {cache}/go/mod: run scripts/test, which builds the tools first")
-    return folders[-1]
 
 
 def _free_port() -> int:

@@ -1,5 +1,6 @@
 """A repository of this project's shape on a real forge, with a pipeline that trains in a blink."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,8 +13,7 @@ from typing import Any
 import pytest
 
 import forge
-
-ROOT = Path(__file__).resolve().parents[3]
+from settings import ROOT, Paths
 
 DVC_YAML = """
 stages:
@@ -182,20 +182,22 @@ class Project:
 
 @pytest.fixture(scope="session")
 def jobs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache volume; environments that this machine has already are borrowed."""
+    """A cache volume. The large environments are borrowed: the tests' own has all that training and release need."""
     volume = tmp_path_factory.mktemp("cache")
     (volume / "venvs").mkdir()
-    shared = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
-    for ready in shared.glob("venvs/ml-*"):
-        if (ready / "bin" / "dvc").exists():
-            (volume / "venvs" / ready.name).symlink_to(ready)
-            (volume / "venvs" / f"{ready.name}.complete").touch()
+    made = subprocess.run([ROOT / "scripts/lib/run", "--venv", "dev-ml"], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    for group in ("ml", "release"):
+        lock = (ROOT / "requirements" / f"{group}.txt").read_bytes()
+        name = f"{group}-{hashlib.sha256(lock).hexdigest()[:12]}"
+        (volume / "venvs" / name).symlink_to(made.stdout.strip())
+        (volume / "venvs" / f"{name}.complete").touch()
     return volume
 
 
 @pytest.fixture
 def new_project(
-    gitea: Any, object_store: Any, jobs_cache: Path, tmp_path: Path
+    gitea: Any, object_store: Any, jobs_cache: Path, paths: Paths, tmp_path: Path
 ) -> Iterator[Callable[[Mapping[str, str]], Project]]:
     """A function that puts a project on the forge, with its data in the object store; it can get more files."""
     opened = []
@@ -204,7 +206,6 @@ def new_project(
         name = gitea.new_repository()
         member = forge.connect("gitea", gitea.url, name, forge.Token(gitea.tokens["member"]))
         opened.append(member)
-        shared = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
         project = Project(
             name=name,
             root=tmp_path / "checkout",
@@ -212,7 +213,7 @@ def new_project(
             variables={
                 **object_store.variables,
                 "CACHE_DIR": str(jobs_cache),
-                "UV_CACHE_DIR": str(shared / "uv"),
+                "UV_CACHE_DIR": str(paths.cache / "uv"),
                 "FORGE_KIND": "gitea",
                 "FORGE_URL": gitea.url,
                 "FORGE_REPOSITORY": name,

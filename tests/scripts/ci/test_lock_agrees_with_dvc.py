@@ -67,8 +67,7 @@ class Folder:
 
 
 def test_ci_lock_and_dvc_status_agree(jobs_cache: Path, tmp_path: Path) -> None:
-    shared = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
-    environment = {**os.environ, "CACHE_DIR": str(jobs_cache), "UV_CACHE_DIR": str(shared / "uv")}
+    environment = {**os.environ, "CACHE_DIR": str(jobs_cache)}
 
     def dvc(*arguments: str) -> str:
         command = [ROOT / "scripts/ci/environment", "ml", "dvc", *arguments]

@@ -19,6 +19,7 @@ import pytest
 pytestmark = pytest.mark.tools
 
 Project = Any
+Tool = Callable[[str], Path]
 PUSH = "release.yml push"
 OVERLAY = "apps/classifier/overlays/dev/kustomization.yaml"
 CONFIGURATION = """
@@ -53,7 +54,7 @@ class Registry:
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory, services: Any) -> Iterator[Registry]:
+def registry(tmp_path_factory: pytest.TempPathFactory, services: Any, tool: Tool) -> Iterator[Registry]:
     root = tmp_path_factory.mktemp("registry")
     port = services.free_port()
     password = secrets.token_hex(8)
@@ -68,7 +69,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory, services: Any) -> Iterato
         with tarfile.open(root / "base.tar", "w") as layer:
             layer.add(root / "release", arcname="etc/release")
         reference = f"{host}/library/python:base"
-        crane = [services.tool("crane"), "append", "--new_layer", root / "base.tar", "--new_tag", reference]
+        crane = [tool("crane"), "append", "--new_layer", root / "base.tar", "--new_tag", reference]
         environment = {**os.environ, "DOCKER_CONFIG": str(root)}
         done = subprocess.run(crane, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
@@ -76,9 +77,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory, services: Any) -> Iterato
 
 
 @pytest.fixture
-def project(
-    new_project: Callable[[Mapping[str, str]], Project], registry: Registry, services: Any, tmp_path: Path
-) -> Project:
+def project(new_project: Callable[[Mapping[str, str]], Project], registry: Registry, tool: Tool) -> Project:
     """A project whose jobs may push to the registry."""
     made = new_project({"ml/.gitignore": "/model\n/prepared\n__pycache__/\n"})
     made.variables.update(
@@ -86,7 +85,7 @@ def project(
         REGISTRY_USERNAME="platform",
         REGISTRY_PASSWORD=registry.password,
         PYTHON_IMAGE=registry.base,
-        PATH=f"{services.tool('crane').parent}:{os.environ['PATH']}",
+        PATH=f"{tool('crane').parent}:{os.environ['PATH']}",
     )
     return made
 
