@@ -139,6 +139,7 @@ class Setup:
     def _applications(self, context: Context) -> None:
         kubectl = Kubectl(self.paths)
         refreshed: set[str] = set()
+        wanted: dict[str, str] = json.loads((self.paths.state / "images.json").read_text(encoding="utf-8"))
 
         def waits_for() -> str | None:
             found = {one.name: one for one in applications.all_of(kubectl)}
@@ -149,7 +150,8 @@ class Setup:
                     refreshed.add(name)
                 if name not in found:
                     return f"{name} does not exist yet"
-                if not found[name].is_settled:
+                # Settled on the image of an earlier setup is not settled yet.
+                if not found[name].is_settled or wanted.get(name, "") not in " ".join(found[name].images):
                     return f"{name}: {found[name].sync}, {found[name].health} {found[name].message}".strip()
             return None
 
