@@ -19,7 +19,8 @@ import torch  # the variables above must be set first
 def start(seed: int) -> torch.device:
     """Fix every source of chance and return the device to use: a GPU where there is one, else the CPU."""
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
+    # A GPU has no such algorithm for some operations; a model that uses one trains all the same, with a warning.
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     # Sums are split by thread, so their rounding would follow the number of cores.
     torch.set_num_threads(1)
     torch.backends.mkldnn.set_flags(False)  # type: ignore[no-untyped-call]
