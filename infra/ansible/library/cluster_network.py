@@ -21,7 +21,7 @@ NET = Path("/sys/class/net")
 
 
 def removal(saved: str, prefixes: tuple[str, ...]) -> str:
-    """What `iptables-restore --noflush` must read to remove the chains named by `prefixes` and every rule that jumps there.
+    """What `iptables-restore --noflush` must read to remove the chains of `prefixes` and every rule that jumps there.
 
     `saved` is the output of `iptables-save`. Rules of others stay untouched. Empty when nothing has to be done.
     """
@@ -49,7 +49,9 @@ def clean_firewall(family: str, prefixes: tuple[str, ...], dry_run: bool) -> boo
     saved = subprocess.run([f"{family}-save"], capture_output=True, text=True, check=False).stdout
     script = removal(saved, prefixes)
     if script and not dry_run:
-        subprocess.run([f"{family}-restore", "--noflush", "--wait"], input=script, text=True, capture_output=True, check=True)
+        subprocess.run(
+            [f"{family}-restore", "--noflush", "--wait"], input=script, text=True, capture_output=True, check=True
+        )
     return bool(script)
 
 

@@ -1,13 +1,10 @@
 #!/usr/bin/python
 """Keep working access tokens of forge accounts in files."""
 
-import base64
-import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.rest import Api, basic
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files import write_atomically
 
@@ -23,20 +20,6 @@ options:
   tokens: {type: list, elements: dict, required: true, description: "Each with account, scopes and path."}
   runner_token: {type: path, required: true}
 """
-TIMEOUT_SECONDS = 30
-
-
-def call(url: str, authorization: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
-    """Status and decoded answer of one request, past any proxy. Raises OSError when the forge cannot be reached."""
-    headers = {"Authorization": authorization, "Content-Type": "application/json"}
-    data = None if body is None else json.dumps(body).encode()
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(urllib.request.Request(url, data, headers, method=method), timeout=TIMEOUT_SECONDS) as answer:
-            text = answer.read()
-            return answer.status, json.loads(text) if text else None
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(errors="replace")
 
 
 def up_to_date(listed: list[dict[str, Any]], name: str, token: str, scopes: list[str]) -> bool:
@@ -47,26 +30,30 @@ def up_to_date(listed: list[dict[str, Any]], name: str, token: str, scopes: list
     )
 
 
+class ForgeError(Exception):
+    """An answer of the forge that nobody expects."""
+
+
 class Forge:
     """The forge as its administrator sees it. Methods raise ForgeError for answers that nobody expects."""
 
     def __init__(self, url: str, username: str, password: str, dry_run: bool) -> None:
-        self.url, self.dry_run = url, dry_run
-        self.basic = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+        self.api, self.dry_run = Api(url, basic(username, password)), dry_run
 
     def ask(self, path: str, method: str = "GET", body: Any = None, expected: int = 200) -> Any:
-        status, answer = call(f"{self.url}/{path}", self.basic, method, body)
+        status, answer = self.api.ask(method, path, body)
         if status != expected:
-            raise ForgeError(f"{method} {self.url}/{path}: {status} {answer}")
+            raise ForgeError(f"{method} {self.api.url}/{path}: {status} {answer}")
         return answer
 
     def keep_token(self, path: Path, account: str, name: str, scopes: list[str], repository: str) -> bool:
         """Have a token in `path` that works, with exactly `scopes`. Returns whether a new one was needed."""
         token = path.read_text().strip() if path.exists() else ""
         listed = self.ask(f"users/{account}/tokens")
-        if token and up_to_date(listed, name, token, scopes):
-            if call(f"{self.url}/repos/{repository}", f"token {token}")[0] == 200:
-                return False
+        holder = Api(self.api.url, f"token {token}")
+        listed_well = bool(token) and up_to_date(listed, name, token, scopes)
+        if listed_well and holder.ask("GET", f"repos/{repository}")[0] == 200:
+            return False
         if not self.dry_run:
             for entry in listed:
                 if entry["name"] == name:
@@ -83,10 +70,6 @@ class Forge:
         if not self.dry_run:
             write_atomically(path, token)
         return True
-
-
-class ForgeError(Exception):
-    """An answer of the forge that nobody expects."""
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 #!/usr/bin/python
 """Generate secrets once, one raw value a file, readable by root only."""
 
-import os
 import secrets
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def main() -> None:
         for name in names:
             write_atomically(directory / name, generate())
         for file in loose:
-            os.chmod(file, 0o600)
+            file.chmod(0o600)
     module.exit_json(changed=bool(names or loose), generated=names)
 
 

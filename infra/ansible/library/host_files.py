@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Keep directories and rendered files in one go: a role's whole set costs one start of the module instead of two a file."""
+"""Keep directories and rendered files in one go: a role's whole set costs one start of a module, not two a file."""
 
 import grp
 import os
@@ -17,7 +17,7 @@ description: Returns under `paths` what was changed, so that a service restarts 
 options:
   owner: {type: str, description: The user and group of everything listed here unless an entry says otherwise.}
   directories: {type: list, elements: dict, description: "Each with path and mode, parents first."}
-  files: {type: list, elements: dict, description: "Each with path, mode and content; owner and group where they differ."}
+  files: {type: list, elements: dict, description: "Each with path, mode, content; owner and group where they differ."}
 """
 OWNER = {"owner": {"type": "str"}, "group": {"type": "str"}, "mode": {"type": "str", "required": True}}
 
@@ -35,10 +35,7 @@ def fits(path: Path, mode: int, owner: tuple[int, int]) -> bool:
 
 def keep(path: Path, content: str | None, mode: int, owner: tuple[int, int], dry_run: bool) -> bool:
     """Keep a file (a directory where `content` is None). Returns whether it had to be changed. Raises OSError."""
-    if content is None:
-        right = path.is_dir()
-    else:
-        right = path.is_file() and path.read_bytes() == content.encode()
+    right = path.is_dir() if content is None else path.is_file() and path.read_bytes() == content.encode()
     if right and fits(path, mode, owner):
         return False
     if dry_run:

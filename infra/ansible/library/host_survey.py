@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.processes import listeners, owned, process_table, socket_owners
+from ansible.module_utils.processes import Listener, Process, listeners, owned, process_table, socket_owners
 
 DOCUMENTATION = r"""
 module: host_survey
@@ -62,14 +62,17 @@ def record_problems(record: dict[str, Any] | None, path: str, state_dir: str, cl
     """Whether the host already carries the platform of another state directory or cluster."""
     if not record or (record.get("state_dir"), record.get("cluster")) == (state_dir, cluster):
         return []
-    return [
-        f"{path}: this host carries the platform of cluster {record.get('cluster')!r} with its state in "
-        f"{record.get('state_dir')}; one platform a host. "
-        f"Free the host with: ML_PLATFORM_STATE_DIR={record.get('state_dir')} scripts/down"
-    ]
+    where = record.get("state_dir")
+    message = (
+        f"{path}: this host carries the platform of cluster {record.get('cluster')!r} with its state in {where}; "
+        f"one platform a host. Free the host with: ML_PLATFORM_STATE_DIR={where} scripts/down"
+    )
+    return [message]
 
 
-def daemon_problems(table: dict, ours: set[int], packages: set[str], kubernetes: Path, state_dir: str) -> list[str]:
+def daemon_problems(
+    table: dict[int, Process], ours: set[int], packages: set[str], kubernetes: Path, state_dir: str
+) -> list[str]:
     """Container and Kubernetes daemons, packages and configuration that are not the platform's."""
     problems = []
     for pid, process in sorted(table.items()):
@@ -77,23 +80,30 @@ def daemon_problems(table: dict, ours: set[int], packages: set[str], kubernetes:
         if found and pid not in ours:
             command = " ".join(process.arguments)[:120]
             problems.append(
-                f"process {pid} ({command}): {found} that is not this platform's. Stop and disable it, or use another host."
+                f"process {pid} ({command}): {found} that is not this platform's. "
+                "Stop and disable it, or use another host."
             )
     for package in sorted(packages & set(FOREIGN_PACKAGES)):
         problems.append(
             f"package {package}: {FOREIGN_PACKAGES[package]} conflicts with Debian's containerd. "
             f"Remove it (apt-get remove {package}), or use another host."
         )
-    if os.path.lexists(kubernetes) and str(kubernetes.resolve()) != str((Path(state_dir) / "kubernetes").resolve()):
-        if not kubernetes.is_dir() or any(kubernetes.iterdir()):
-            problems.append(
-                f"{kubernetes}: configuration of a Kubernetes that is not this platform's. "
-                "Remove that Kubernetes (kubeadm reset, then delete the folder), or use another host."
-            )
+    foreign = os.path.lexists(kubernetes) and kubernetes.resolve() != (Path(state_dir) / "kubernetes").resolve()
+    if foreign and (not kubernetes.is_dir() or any(kubernetes.iterdir())):
+        problems.append(
+            f"{kubernetes}: configuration of a Kubernetes that is not this platform's. "
+            "Remove that Kubernetes (kubeadm reset, then delete the folder), or use another host."
+        )
     return problems
 
 
-def port_problems(wanted: list[dict], sockets: list, holders: dict[int, int], table: dict, ours: set[int]) -> list[str]:
+def port_problems(
+    wanted: list[dict[str, Any]],
+    sockets: list[Listener],
+    holders: dict[int, int],
+    table: dict[int, Process],
+    ours: set[int],
+) -> list[str]:
     """Ports that the platform needs and another program holds, on the same address or on every address."""
     problems = []
     for entry in wanted:
@@ -221,12 +231,12 @@ def main() -> None:
         record = json.loads(record_file.read_text()) if record_file.exists() else None
     except ValueError:
         module.fail_json(
-            msg=f"{record_file}: not JSON; it says what to undo on this host. Restore it, or delete it if no platform runs here."
+            msg=f"{record_file}: not JSON; it says what to undo on this host. "
+            "Restore it, or delete it if no platform runs here."
         )
 
     problems = [] if os.geteuid() == 0 else ["user: root is needed to set a host up. Run the script as root (sudo)."]
     problems += system_problems(os_release(Path("/etc/os-release").read_text()), given["systems"])
-    problems += record_problems(record, given["record"], given["state_dir"], given["cluster"])
     status = Path("/var/lib/dpkg/status")
     packages = installed_packages(status.read_text()) if status.exists() else set()
     table = process_table()
@@ -241,6 +251,8 @@ def main() -> None:
         [given["state_dir"], given["cache_dir"]], 1.0 if record else given["disk_gib"], given["memory_gib"]
     )
     problems += route_problems(given["ranges"], routes, ("cni0", "veth", "lo"))
+    # Another platform explains whatever else was found.
+    problems = record_problems(record, given["record"], given["state_dir"], given["cluster"]) or problems
     facts = host_facts(routes, given["node_address"])
     module.exit_json(changed=False, problems=problems, packages=sorted(packages), record=record, **facts)
 

@@ -12,7 +12,7 @@ short_description: Set kernel parameters at run time
 options:
   values: {type: dict, required: true}
   at_least: {type: dict, description: Raised to the value when lower, otherwise left alone.}
-  record: {type: path, description: "The host's record; a parameter that it lacks is refused, for it could not be put back."}
+  record: {type: path, description: "The host's record; what it lacks is refused, for it could not be put back."}
 """
 SYSCTL = Path("/proc/sys")
 
@@ -44,7 +44,9 @@ def main() -> None:
             if current == target:
                 continue
             if recorded is not None and name not in recorded:
-                module.fail_json(msg=f"kernel parameter {name}: its present value is not in {record}; add it to the role preflight.")
+                module.fail_json(
+                    msg=f"kernel parameter {name}: its present value is not in {record}; add it to the role preflight."
+                )
             changed.append(name)
             if not module.check_mode:
                 try:

@@ -43,7 +43,10 @@ def certificates(directory: Path) -> dict[str, x509.Certificate]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"directory": {"type": "path", "required": True}, "renew_days": {"type": "int", "required": True}},
+        argument_spec={
+            "directory": {"type": "path", "required": True},
+            "renew_days": {"type": "int", "required": True},
+        },
         supports_check_mode=True,
     )
     directory = Path(module.params["directory"])
@@ -53,7 +56,9 @@ def main() -> None:
     try:
         expiring = [path for path, cert in certificates(directory).items() if cert.not_valid_after_utc < limit]
     except ValueError as error:
-        module.fail_json(msg=f"{directory}: a certificate cannot be read ({error}); delete that file, kubeadm makes it again.")
+        module.fail_json(
+            msg=f"{directory}: a certificate cannot be read ({error}); delete that file, kubeadm makes it again."
+        )
     initialized = stamp.exists() and stamp.read_text() == digest
     module.exit_json(changed=False, settings=digest, initialized=initialized, expiring=expiring)
 

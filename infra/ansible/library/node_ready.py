@@ -77,7 +77,7 @@ def main() -> None:
             if module.check_mode:
                 module.exit_json(changed=True)
             module.fail_json(
-                msg=f"node {given['node']} is not Ready after {given['timeout']} s: {lacking}. See kubelet's log in the logs folder."
+                msg=f"node {given['node']} is not Ready after {given['timeout']} s: {lacking}. See logs/kubelet.log."
             )
         time.sleep(POLL_SECONDS)
     module.exit_json(changed=False)

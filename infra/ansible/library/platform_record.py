@@ -22,7 +22,7 @@ KUBERNETES = Path("/etc/kubernetes")
 def removable(record: dict[str, Any], kubernetes: Path, state_dir: str) -> list[str]:
     """Paths outside the state directory that exist because of the platform."""
     files = [path for path in record.get("created", []) if os.path.lexists(path)]
-    if kubernetes.is_symlink() and os.readlink(kubernetes) == f"{state_dir}/kubernetes":
+    if kubernetes.is_symlink() and str(kubernetes.readlink()) == f"{state_dir}/kubernetes":
         files.append(str(kubernetes))
     return files
 
@@ -42,8 +42,8 @@ def main() -> None:
     other = record.get("state_dir", state_dir)
     if other != state_dir:
         module.fail_json(
-            msg=f"{path}: this host carries the platform whose state is in {other}, not in {state_dir}; nothing was changed. "
-            f"Run: ML_PLATFORM_STATE_DIR={other} scripts/down"
+            msg=f"{path}: this host carries the platform whose state is in {other}, not in {state_dir}; "
+            f"nothing was changed. Run: ML_PLATFORM_STATE_DIR={other} scripts/down"
         )
     module.exit_json(
         changed=False,

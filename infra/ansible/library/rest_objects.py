@@ -1,12 +1,9 @@
 #!/usr/bin/python
 """Ensure objects of a REST API: read each, create what is missing, update what differs."""
 
-import base64
-import json
-import urllib.error
-import urllib.request
 from typing import Any
 
+from ansible.module_utils.rest import Api, basic
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -20,43 +17,30 @@ options:
     type: list
     required: true
     description: >
-      In order. `only_if` names a path without which the object is left alone. Each has `path` (read with GET; 404 means missing) and `desired` (the keys that must have these
-      values; others are left alone). `find` picks the element of a list by these keys. `create` and `update` are
-      each a `method` and a `path`, by default POST to the parent of `path` and PATCH of `path` (of `path/<id>` for a
-      found element). `initial` is sent on creation only, `always` with every request: for values that cannot be read
-      back. A text `$name` in either is replaced by that secret.
+      In order. `only_if` names a path without which the object is left alone. Each has `path` (read with GET; 404 means
+      missing) and `desired` (the keys that must have these values; others are left alone). `find` picks the element of
+      a list by these keys. `create` and `update` are each a `method` and a `path`, by default POST to the parent of
+      `path` and PATCH of `path` (of `path/<id>` for a found element). `initial` is sent on creation only, `always` with
+      every request: for values that cannot be read back. A text `$name` in either is replaced by that secret.
   secrets: {type: dict, description: Values that must not be logged, by name.}
 """
-TIMEOUT_SECONDS = 30
 
 
 class ApiError(Exception):
     """A request that the API answered in an unexpected way."""
 
 
-class Api:
-    """JSON requests with basic authentication, past any proxy: the service is on this host."""
-
-    def __init__(self, url: str, username: str, password: str) -> None:
-        self.url = url.rstrip("/")
-        token = base64.b64encode(f"{username}:{password}".encode()).decode()
-        self.headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
-        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def request(self, method: str, path: str, body: Any = None) -> Any:
-        """The decoded answer; None for 404. Raises ApiError for every other failure."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/{path}", data, self.headers, method=method)
-        try:
-            with self.opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                text = answer.read()
-        except urllib.error.HTTPError as error:
-            if error.code == 404 and method == "GET":
-                return None
-            raise ApiError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')[:300]}") from None
-        except OSError as error:
-            raise ApiError(f"{method} {self.url}/{path}: {error}") from None
-        return json.loads(text) if text else {}
+def request(api: Api, method: str, path: str, body: Any = None) -> Any:
+    """The answer; None where a GET finds nothing. Raises ApiError for every other failure."""
+    try:
+        status, answer = api.ask(method, path, body)
+    except OSError as error:
+        raise ApiError(f"{method} {api.url}/{path}: {error}") from None
+    if status == 404 and method == "GET":
+        return None
+    if status >= 400:
+        raise ApiError(f"{method} {api.url}/{path}: {status} {answer}")
+    return answer
 
 
 def differs(actual: Any, desired: Any) -> bool:
@@ -89,24 +73,24 @@ def ensure(api: Api, wanted: dict[str, Any], secrets: dict[str, str], dry_run: b
     """Create or update one object. Returns what was done, None when nothing had to be."""
     path, desired = wanted["path"], wanted.get("desired", {})
     always, initial = resolved(wanted.get("always", {}), secrets), resolved(wanted.get("initial", {}), secrets)
-    if "only_if" in wanted and api.request("GET", wanted["only_if"]) is None:
+    if "only_if" in wanted and request(api, "GET", wanted["only_if"]) is None:
         return None
-    actual = api.request("GET", path)
+    actual = request(api, "GET", path)
     here = path
     if "find" in wanted:
         actual = next((item for item in actual or [] if not differs(item, wanted["find"])), None)
         here = f"{path}/{actual['id']}" if actual else path
     if actual is None:
-        request = {"method": "POST", "path": path if "find" in wanted else path.rsplit("/", 1)[0]}
-        request |= wanted.get("create", {})
+        how = {"method": "POST", "path": path if "find" in wanted else path.rsplit("/", 1)[0]}
+        how |= wanted.get("create", {})
         if not dry_run:
-            api.request(request["method"], request["path"], merged(desired, always, initial))
+            request(api, how["method"], how["path"], merged(desired, always, initial))
         return f"created {path}"
     if not differs(actual, desired):
         return None
-    request = {"method": "PATCH", "path": here} | wanted.get("update", {})
+    how = {"method": "PATCH", "path": here} | wanted.get("update", {})
     if not dry_run:
-        api.request(request["method"], request["path"], merged(desired, always))
+        request(api, how["method"], how["path"], merged(desired, always))
     return f"updated {here}"
 
 
@@ -122,7 +106,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     given = module.params
-    api = Api(given["url"], given["username"], given["password"])
+    api = Api(given["url"], basic(given["username"], given["password"]))
     done = []
     try:
         for wanted in given["objects"]:

@@ -102,7 +102,9 @@ def main() -> None:
             table, pids = ours()
             left = end(stages(table, pids)[stage], table, given["grace_seconds"])
             if left:
-                module.fail_json(msg=f"processes {left} do not end even when killed; they wait for a device or a mount.")
+                module.fail_json(
+                    msg=f"processes {left} do not end even when killed; they wait for a device or a mount."
+                )
     module.exit_json(changed=bool(ended), ended=ended)
 
 
