@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+import host_state
 from control_plane.kubernetes import ControlPlane, control_plane
 from control_plane.object_store import object_store
 from runner_harness.process import tool
@@ -20,25 +21,7 @@ from runner_harness.process import tool
 CHECKOUT = Path(__file__).resolve().parents[3]
 # What the program reads; the rest of the checkout is not its business.
 PROGRAM = ("Pulumi.yaml", "argocd", "clusters", "infra")
-SECRETS = (
-    "argocd-admin-password",
-    "forge-argocd-token",
-    "forge-bot-token",
-    "forge-runner-registration-token",
-    "forge-webhook-secret",
-    "pulumi-passphrase",
-    "registry-password",
-    "s3-dvc-secret-key",
-    "s3-pulumi-secret-key",
-    "s3-release-secret-key",
-)
 ROLES = {"pulumi": "userplus", "dvc": "user", "release": "user"}
-IMAGES = {name: f"sha256:{digit * 64}" for name, digit in (("python", "1"), ("runner-controller", "2"))}
-
-
-def secret(name: str) -> str:
-    """The value of a generated secret: long, and easy to find where it must not be."""
-    return f"{name}-0123456789abcdef"
 
 
 @dataclass(frozen=True)
@@ -83,15 +66,8 @@ class Stack:
 def local_stack(work: Path) -> Iterator[Stack]:
     """A stack that nothing was applied to yet; its services run until the block ends."""
     state, root = work / "state", work / "checkout"
-    (state / "secrets").mkdir(parents=True)
-    (state / "host").mkdir()
-    (state / "kubernetes").mkdir()
-    for name in SECRETS:
-        (state / "secrets" / name).write_text(secret(name) + "\n")
-    (state / "host" / "environment").write_text("# as Ansible writes it\nUV_INDEX_URL=http://127.0.0.1/simple\n")
-    (state / "host" / "ca-certificates.crt").write_text("-----BEGIN CERTIFICATE-----\n")
-    (state / "images.json").write_text(json.dumps(IMAGES))
-    users = {name: (secret(f"s3-{name}-secret-key"), role) for name, role in ROLES.items()}
+    host_state.write(state)
+    users = {name: (host_state.secret(f"s3-{name}-secret-key"), role) for name, role in ROLES.items()}
     with control_plane(work / "kubernetes") as plane, object_store(work / "object-store", users) as store:
         shutil.copyfile(plane.kubeconfig, state / "kubernetes" / "admin.conf")
         _checkout(root, store)

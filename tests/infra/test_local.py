@@ -1,0 +1,252 @@
+"""The stack `local` by the real engine, on a real API server and a real object store; only nodes are missing."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from control_plane.kubernetes import BUILT_IN
+from control_plane.stack import Stack
+from host_state import IMAGES, SECRETS, secret
+from runner_harness.process import eventually
+
+pytestmark = pytest.mark.tools
+
+GOLDEN = Path(__file__).parent / "golden" / "local.urns"
+KILLS = 3
+
+
+def _s3(stack: Stack, access: str) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=stack.store,
+        region_name="us-east-1",
+        aws_access_key_id=access,
+        aws_secret_access_key=secret(f"s3-{access}-secret-key"),
+        config=Config(
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"addressing_style": "path"},
+            proxies={},
+        ),
+    )
+
+
+def _git_status(stack: Stack) -> str:
+    command = ["git", "-C", str(stack.root), "status", "--porcelain"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _namespaces(stack: Stack) -> set[str]:
+    return {item["metadata"]["name"] for item in stack.plane.get("/api/v1/namespaces")["items"]} - BUILT_IN
+
+
+def test_the_urns_are_these(applied: Stack) -> None:
+    """A renamed resource is deleted and made anew; where that is meant, an alias or this list says so."""
+    urns = sorted(item["urn"] for item in applied.exported()["resources"])
+    assert urns == GOLDEN.read_text().split("\n")[:-1], f"if the change is meant, write the new list to {GOLDEN.name}"
+
+
+def test_a_second_up_changes_nothing_and_the_checkout_stays_clean(applied: Stack) -> None:
+    applied.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert _git_status(applied) == ""
+
+
+def test_a_refresh_sees_no_change_where_there_is_none(applied: Stack) -> None:
+    applied.pulumi("refresh", "--yes", "--expect-no-changes")
+    applied.pulumi("preview", "--expect-no-changes")
+
+
+def test_preparing_again_reports_nothing(applied: Stack) -> None:
+    assert applied.prepare() == []
+
+
+def test_no_secret_is_readable_in_the_state_or_in_what_is_printed(applied: Stack) -> None:
+    shown = applied.pulumi("preview", "--diff").stdout + json.dumps(applied.exported())
+    kept = b"".join(path.read_bytes() for path in (applied.state / "pulumi").rglob("*") if path.is_file())
+    for name in SECRETS:
+        assert secret(name) not in shown, name
+        assert secret(name).encode() not in kept, name
+
+
+def test_the_secrets_arrive_where_they_are_used(applied: Stack) -> None:
+    def keys(namespace: str, name: str) -> set[str]:
+        return set(applied.plane.get(f"/api/v1/namespaces/{namespace}/secrets/{name}").get("data") or {})
+
+    assert keys("runner-controller", "bot") == keys("runner-controller", "forge-runner") == {"token"}
+    assert keys("runner-controller", "dvc") == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    assert keys("runner-controller", "release") > keys("runner-controller", "dvc")
+    assert keys("runner-controller", "host-environment") == {"UV_INDEX_URL"}
+    assert keys("argocd", "argocd-secret") == {"admin.password", "webhook.gogs.secret"}
+    assert keys("argocd", "repository") == {"type", "url", "username", "password"}
+
+
+def test_jobs_are_told_the_facts(applied: Stack) -> None:
+    facts = applied.plane.get("/api/v1/namespaces/runner-controller/configmaps/cluster-facts")["data"]
+    assert facts["OBJECT_STORE_ENDPOINT"] == applied.store
+    assert facts["PYTHON_IMAGE"] == f"library/python@{IMAGES['python']}"
+
+
+def test_the_cache_is_bound(applied: Stack) -> None:
+    path = "/api/v1/namespaces/runner-controller/persistentvolumeclaims/ml-cache"
+    eventually(lambda: applied.plane.get(path)["status"].get("phase") == "Bound", "the claim is bound")
+
+
+def test_each_user_of_the_store_may_do_what_its_job_needs_and_no_more(applied: Stack) -> None:
+    dvc, release = _s3(applied, "dvc"), _s3(applied, "release")
+    dvc.put_object(Bucket="ml-data", Key="dvc/a", Body=b"1")
+    dvc.put_object(Bucket="ml-data", Key="dvc/a", Body=b"2")
+    assert release.get_object(Bucket="ml-data", Key="dvc/a")["Body"].read() == b"2"
+    release.put_object(Bucket="ml-models", Key="m", Body=b"3")
+    for client, bucket in ((release, "ml-data"), (dvc, "ml-models")):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.put_object(Bucket=bucket, Key="x", Body=b"")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        dvc.get_object(Bucket="ml-models", Key="m")
+    versions = _s3(applied, "pulumi").list_object_versions(Bucket="ml-data", Prefix="dvc/a")["Versions"]
+    assert len(versions) == 2, "both versions are kept"
+    with pytest.raises(ClientError, match="AccessDenied"):
+        dvc.delete_object(Bucket="ml-data", Key="dvc/a", VersionId=versions[-1]["VersionId"])
+
+
+def test_drift_is_seen_by_refresh_and_mended_by_up(applied: Stack) -> None:
+    path = "/api/v1/namespaces/runner-controller/configmaps/cluster-facts"
+    applied.plane.patch(path, {"data": {"DATA_BUCKET": "elsewhere"}}).raise_for_status()
+    applied.plane.http.delete("/api/v1/namespaces/argocd/secrets/repository").raise_for_status()
+    _s3(applied, "pulumi").put_bucket_versioning(Bucket="ml-models", VersioningConfiguration={"Status": "Suspended"})
+    shown = applied.pulumi("refresh", "--yes").stdout
+    assert re.search(r"runners-facts\s+updated", shown)
+    assert re.search(r"gitops-repository\s+deleted", shown)
+    assert re.search(r"object-store-models\s+updated", shown)
+    applied.pulumi("up", "--yes", "--skip-preview")
+    assert applied.plane.get(path)["data"]["DATA_BUCKET"] == "ml-data"
+    assert applied.plane.exists("/api/v1/namespaces/argocd/secrets/repository")
+    assert _s3(applied, "pulumi").get_bucket_versioning(Bucket="ml-models")["Status"] == "Enabled"
+
+
+def test_what_others_add_to_an_object_is_theirs(applied: Stack) -> None:
+    """Argo CD's server keeps its own keys in the Secret that Pulumi made."""
+    path = "/api/v1/namespaces/argocd/secrets/argocd-secret"
+    applied.plane.patch(path, {"data": {"server.secretkey": "a2V5"}}).raise_for_status()
+    applied.pulumi("refresh", "--yes", "--expect-no-changes")
+    applied.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert applied.plane.get(path)["data"]["server.secretkey"] == "a2V5"
+
+
+def test_a_changed_fact_is_an_update_in_place(applied: Stack) -> None:
+    images = applied.state / "images.json"
+    images.write_text(json.dumps({**IMAGES, "runner-job": f"sha256:{'4' * 64}"}))
+    try:
+        shown = applied.pulumi("up", "--yes", "--skip-preview").stdout
+        assert re.search(r"gitops-cluster\s+updated", shown)
+        assert "1 updated" in shown
+        assert "replaced" not in shown
+    finally:
+        images.write_text(json.dumps(IMAGES))
+    applied.pulumi("up", "--yes", "--skip-preview")
+
+
+class TestMistakes:
+    """One message each, nothing changed."""
+
+    def _refused(self, stack: Stack, *arguments: str, **environment: str) -> str:
+        before = stack.exported()["manifest"]["time"]
+        changed = Stack(stack.root, stack.state, stack.plane, stack.store, {**stack.environment, **environment})
+        done = changed.pulumi(*arguments, check=False)
+        assert done.returncode != 0
+        assert "Traceback" not in done.stdout + done.stderr
+        assert stack.exported()["manifest"]["time"] == before
+        return done.stdout + done.stderr
+
+    def test_a_missing_file_of_the_host(self, applied: Stack) -> None:
+        images = applied.state / "images.json"
+        images.rename(images.with_suffix(".away"))
+        try:
+            shown = self._refused(applied, "preview")
+        finally:
+            images.with_suffix(".away").rename(images)
+        assert "images.json: cannot be read" in shown
+        assert "scripts/up builds the images and writes it" in shown
+
+    def test_a_broken_cluster_file(self, applied: Stack) -> None:
+        path = applied.root / "clusters" / "local" / "cluster.yaml"
+        text = path.read_text()
+        path.write_text(text + "colour: red\n")
+        try:
+            shown = self._refused(applied, "preview")
+        finally:
+            path.write_text(text)
+        assert "clusters/local/cluster.yaml: colour: unknown key" in shown
+
+    def test_a_wrong_stack(self, applied: Stack) -> None:
+        assert "no stack named 'nowhere' found" in self._refused(applied, "preview", "--stack", "nowhere")
+
+    def test_a_missing_passphrase(self, applied: Stack) -> None:
+        shown = self._refused(applied, "preview", PULUMI_CONFIG_PASSPHRASE_FILE=str(applied.state / "nothing"))
+        assert "PULUMI_CONFIG_PASSPHRASE_FILE" in shown
+
+    def test_a_wrong_passphrase(self, applied: Stack) -> None:
+        wrong = applied.state / "wrong"
+        wrong.write_text("wrong")
+        assert "incorrect passphrase" in self._refused(applied, "preview", PULUMI_CONFIG_PASSPHRASE_FILE=str(wrong))
+
+    def test_an_api_server_that_is_away(self, applied: Stack) -> None:
+        conf = applied.state / "kubernetes" / "admin.conf"
+        text = conf.read_text()
+        conf.write_text(text.replace(applied.plane.url, "https://127.0.0.1:1"))
+        try:
+            shown = self._refused(applied, "refresh", "--yes")
+        finally:
+            conf.write_text(text)
+        assert "the Kubernetes API at https://127.0.0.1:1 does not answer" in shown
+        assert "start the platform with scripts/up" in shown
+
+    def test_plugins_outside_the_environment(self, applied: Stack) -> None:
+        shown = self._refused(applied, "preview", ML_PLATFORM_PYTHON="")
+        assert "ML_PLATFORM_PYTHON: is not set: run  eval" in shown
+
+
+def test_a_killed_run_is_finished_by_the_next(loopback: Stack, applied: Stack) -> None:
+    """Killed while it creates and while it destroys, at several points; the next run finishes without orphans."""
+    for command in ("destroy", "up"):
+        for number in range(KILLS):
+            arguments = ["pulumi", command, "--yes", "--skip-preview", "--non-interactive"]
+            with subprocess.Popen(
+                arguments,
+                cwd=applied.root,
+                env=applied.environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            ) as run:
+                time.sleep(3 + 2 * number)
+                # The whole session at once, as when the machine goes down.
+                os.killpg(run.pid, signal.SIGKILL)
+            lines = loopback.prepare()
+            assert not lines or lines == ["Releasing the lock on stack local that a killed run left"]
+        loopback.pulumi(command, "--yes", "--skip-preview")
+    loopback.pulumi("refresh", "--yes", "--expect-no-changes")
+    assert sorted(item["urn"] for item in loopback.exported()["resources"]) == GOLDEN.read_text().split("\n")[:-1]
+
+
+def test_destroy_leaves_nothing(loopback: Stack, applied: Stack) -> None:
+    _s3(applied, "dvc").put_object(Bucket="ml-data", Key="dvc/left", Body=b"1")
+    loopback.pulumi("destroy", "--yes", "--skip-preview")
+    assert loopback.exported().get("resources", []) == []
+    assert _namespaces(loopback) == set()
+    assert loopback.plane.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")["items"] == []
+    assert loopback.plane.get("/api/v1/persistentvolumes")["items"] == []
+    for kind in ("clusterroles", "clusterrolebindings"):
+        items = loopback.plane.get(f"/apis/rbac.authorization.k8s.io/v1/{kind}")["items"]
+        assert not [item["metadata"]["name"] for item in items if "argocd" in item["metadata"]["name"]]
+    assert _s3(loopback, "pulumi").list_buckets()["Buckets"] == []
+    assert _git_status(loopback) == ""
