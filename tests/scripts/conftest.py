@@ -34,6 +34,8 @@ DISABLE_SSH = true
 [database]
 DB_TYPE = sqlite3
 PATH = {root}/gitea.db
+SQLITE_JOURNAL_MODE = WAL
+SQLITE_TIMEOUT = 5000
 
 [repository]
 ROOT = {root}/repositories

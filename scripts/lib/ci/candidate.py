@@ -32,6 +32,10 @@ class Candidate:
         """The commit's files with the candidate in place of what they had."""
         return Overlay(tree, self.replaced, self.files)
 
+    def differs_from(self, tree: Tree) -> bool:
+        """Whether there is anything to commit."""
+        return any(tree.read(path) != content for path, content in self.files.items())
+
 
 def prefix(sha: str) -> str:
     """Where the results of training a commit lie in the data bucket."""

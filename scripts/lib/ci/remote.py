@@ -3,7 +3,9 @@
 import configparser
 from urllib.parse import urlsplit
 
+from ci import lock
 from ci.document import DocumentError
+from ci.pipeline import Pipeline
 from ci.store import Store, dvc_object
 from ci.tree import Tree
 
@@ -28,12 +30,21 @@ def location(tree: Tree, folder: str) -> tuple[str, str]:
     return url.netloc, url.path
 
 
+def reasons_to_train(tree: Tree, main: Tree, line: Pipeline) -> list[str]:
+    """Why the pipeline must run on a commit: its lock is not fresh, or main's remote lacks what the lock names.
+
+    Raises:
+        DocumentError: a file of DVC's is not understood.
+    """
+    return lock.problems(tree, line) or missing(main, line.folder, lock.remote_objects(tree, line))
+
+
 def missing(main: Tree, folder: str, objects: dict[str, str]) -> list[str]:
     """A sentence for each output (MD5 by path) that main's remote lacks."""
     bucket, prefix = location(main, folder)
     store = Store.connect(bucket)
     return [
-        f"{path} is not in the object store: run dvc push"
+        f"{path} is not in the object store"
         for path, md5 in sorted(objects.items())
         if not store.has(dvc_object(prefix, md5))
     ]

@@ -78,18 +78,18 @@ class Job:
         left = None
         try:
             line = pipeline.load(review.tree, FOLDER)
-            stale = lock.problems(review.tree, line)
-            if stale:
-                print("the lock is not fresh:", *stale, sep="\n  ")
+            reasons = remote.reasons_to_train(review.tree, review.main, line)
+            if reasons:
+                print("not trained yet:", *reasons, sep="\n  ")
                 left = candidate.download(self.store, review.sha, line)
             if left:
                 candidate.check(left, review.tree, line)
         except Unacceptable as error:
             self._refuse(review, str(error), self._training(review.sha))
             return
-        if not stale:
+        if not reasons:
             self._judge(review, line)
-        elif left:
+        elif left and left.differs_from(review.tree):
             self._commit(review, line, left)
         else:
             self._await(review)

@@ -9,22 +9,22 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ci import candidate, environment, git, lock, pipeline
+from ci import candidate, environment, git, lock, pipeline, remote
 from ci.evidence import FOLDER
 from ci.failure import Failure, run
 from ci.store import Store
 from ci.tree import CommitTree, Overlay, Tree
 
 
-def reasons_to_train(repository: git.Repository, tree: Tree, base: str, head: str) -> list[str]:
+def reasons(repository: git.Repository, tree: Tree, base: str, head: str) -> list[str]:
     """Why the pipeline must run; empty where the pull request does not touch it or its lock is fresh."""
     if not pipeline.affected(repository.changed(base, head), tree, FOLDER):
         print(f"nothing under {FOLDER}/ changed: nothing to train")
         return []
-    stale = lock.problems(tree, pipeline.load(tree, FOLDER))
-    if not stale:
+    found = remote.reasons_to_train(tree, tree, pipeline.load(tree, FOLDER))
+    if not found:
         print("the lock is fresh: nothing to train")
-    return stale
+    return found
 
 
 def commits(repository: git.Repository, payload: dict[str, Any]) -> tuple[str, str]:
@@ -87,10 +87,10 @@ def main() -> None:
     # GitHub checks out the merge with main; what is trained and committed is the head itself.
     repository.git("checkout", "--quiet", "--detach", head)
     tree = CommitTree(repository, head)
-    stale = reasons_to_train(repository, tree, base, head)
-    if not stale:
+    why = reasons(repository, tree, base, head)
+    if not why:
         return
-    print("training, because", *stale, sep="\n  ")
+    print("training, because", *why, sep="\n  ")
     line = pipeline.load(tree, FOLDER)
     store = Store.connect(environment.require("DATA_BUCKET"))
     configure_dvc(root)

@@ -3,13 +3,16 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 import forge
@@ -165,6 +168,24 @@ class Project:
             name = f"{task['context']['workflow']} {task['context']['event_name']}"
             assert name in jobs, name
             self.finish(task)
+
+    def lose_outputs(self) -> None:
+        """Empty DVC's remote of all but the data, and the jobs' cache."""
+        lock = (self.root / "ml/dvc.lock").read_text()
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.variables["AWS_ENDPOINT_URL_S3"],
+            aws_access_key_id=self.variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.variables["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.variables["AWS_REGION"],
+        )
+        with closing(client):
+            data = (self.root / "ml/data/digits.dvc").read_text()
+            for md5 in set(re.findall(r"md5: (\w+)", lock)) - set(re.findall(r"md5: (\w+)", data)):
+                for suffix in ("", ".dir"):
+                    key = f"{self.name}/dvc/files/md5/{md5[:2]}/{md5[2:]}{suffix}"
+                    client.delete_object(Bucket="ml-data", Key=key)
+        shutil.rmtree(Path(self.variables["CACHE_DIR"]) / "dvc")
 
     def gate(self, sha: str) -> forge.Status:
         """The quality gate's status."""

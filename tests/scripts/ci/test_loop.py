@@ -112,6 +112,31 @@ def test_the_first_pull_request_is_trained_judged_and_merged_and_a_worse_one_ref
     assert project.gate(forged.head_sha).state == "pending"
 
 
+def test_what_main_never_pushed_is_made_anew(new_project: Callable[[Mapping[str, str]], Project]) -> None:
+    project = new_project({})
+    pull = project.propose("first", parameters(0.98))
+    project.member.merge_pull_request(pull.number, train(project, pull))
+    project.finish(project.take("release.yml push")["release.yml push"])
+    project.git("fetch", "--quiet", "origin")
+    project.git("checkout", "--quiet", "-B", "main", "origin/main")
+    project.lose_outputs()
+
+    # The lock is fresh, but the store has none of what it names: that is trained, and there is nothing to commit.
+    pull = project.propose("readme", {"ml/README.md": "text\n"})
+    tasks = project.take(*OPENED)
+    assert "ml/model/model.onnx is not in the object store" in project.run(tasks[OPENED[1]])
+    assert project.gate(pull.head_sha).state == "pending"
+    project.run(tasks[OPENED[0]])
+    project.run(project.take(TRAINED)[TRAINED])
+    assert project.member.pull_request(pull.number).head_sha == pull.head_sha
+    assert project.gate(pull.head_sha).state == "success"
+
+    # A change of one stage needs what the stage before it made.
+    project.lose_outputs()
+    pull = project.propose("second", parameters(0.985))
+    assert project.gate(train(project, pull)).state == "success"
+
+
 def test_a_pull_request_that_changes_nothing_under_ml_passes_at_once(
     new_project: Callable[[Mapping[str, str]], Project],
 ) -> None:
