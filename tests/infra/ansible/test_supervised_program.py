@@ -31,6 +31,7 @@ def supervisor(tmp_path: Path) -> Iterator[Any]:
     while not socket.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     yield proxy.supervisor
+    transport.close()
     process.terminate()
     process.wait()
 
