@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from runner_harness.cluster import Cluster, api_server
 from runner_harness.forge import REPOSITORY, Forge, gitea
 from runner_harness.kubelet import Kubelet, kubelet

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 from runner_harness.cluster import Cluster
 from runner_harness.forge import REPOSITORY, Forge
 from runner_harness.kubelet import Kubelet
@@ -224,7 +225,7 @@ def test_job_past_its_limit_is_stopped(forge: Forge) -> None:
     ],
 )
 def test_lost_pod_fails_the_job(
-    forge: Forge, kubernetes: Cluster, node: Kubelet, name: str, reason: str, message: str
+    forge: Forge, kubernetes: Cluster, node: Kubelet, *, name: str, reason: str, message: str
 ) -> None:
     run = start(forge, name, "- name: long\n  run: sleep 300")
     eventually(lambda: forge.step(run, "long").status == "running", "the step runs")
@@ -232,7 +233,8 @@ def test_lost_pod_fails_the_job(
     if reason == "Evicted":
         node.evict(pod, "The node was low on memory.")
     elif reason == "deleted":
-        kubernetes.call("DELETE", f"/api/v1/namespaces/runner-controller/pods/{pod}", params={"gracePeriodSeconds": "0"})
+        path = f"/api/v1/namespaces/runner-controller/pods/{pod}"
+        kubernetes.call("DELETE", path, params={"gracePeriodSeconds": "0"})
     else:
         node.kill(pod, "job", reason)
     assert forge.finished(run)["conclusion"] == "failure"

@@ -80,7 +80,8 @@ def test_trusted_job_gets_the_bots_token_as_a_file(pool: Pool) -> None:
     record, pod, _ = made(pool, Trust.TRUSTED)
     [job] = pod["spec"]["containers"]
     assert "token" in payload_keys(pod, "job")
-    assert {"name": "trusted-bot", "mountPath": "/var/run/secrets/ml-platform/bot", "readOnly": True} in job["volumeMounts"]
+    mount = {"name": "trusted-bot", "mountPath": "/var/run/secrets/ml-platform/bot", "readOnly": True}
+    assert mount in job["volumeMounts"]
     assert sources(job) == ["host-environment", "dvc"]
     assert record.masked == ("dvc", "bot")
 

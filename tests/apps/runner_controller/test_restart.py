@@ -1,6 +1,10 @@
 """Jobs outlive the controller and the forge."""
 
+from typing import Any, Protocol
+
+import httpx
 import pytest
+
 from runner_harness.cluster import Cluster
 from runner_harness.forge import Forge
 from runner_harness.process import eventually
@@ -10,7 +14,17 @@ pytestmark = pytest.mark.tools
 NUMBERS = [str(number) for number in range(1, 21)]
 
 
-def start(forge: Forge, name: str) -> dict:
+class Controller(Protocol):
+    """The fixture's controller."""
+
+    def start(self) -> None: ...
+    def kill(self) -> None: ...
+    def stop(self) -> int: ...
+    def log(self) -> str: ...
+    def page(self, path: str) -> httpx.Response: ...
+
+
+def start(forge: Forge, name: str) -> dict[str, Any]:
     """Start a job that counts to twenty in ten seconds; its run, once the first number shows."""
     text = f"""\
 name: {name}
@@ -30,7 +44,7 @@ jobs:
     return run
 
 
-def check(forge: Forge, kubernetes: Cluster, run: dict) -> None:
+def check(forge: Forge, kubernetes: Cluster, run: dict[str, Any]) -> None:
     """The job succeeded and each of its rows shows once."""
     assert forge.finished(run)["conclusion"] == "success", forge.log(run)
     assert forge.step(run, "count").lines == NUMBERS
@@ -39,7 +53,7 @@ def check(forge: Forge, kubernetes: Cluster, run: dict) -> None:
     eventually(lambda: not kubernetes.objects("pods"), "the pod is deleted")
 
 
-def test_killed_controller_takes_the_job_up_again(forge: Forge, kubernetes: Cluster, controller) -> None:
+def test_killed_controller_takes_the_job_up_again(forge: Forge, kubernetes: Cluster, controller: Controller) -> None:
     run = start(forge, "resume")
     controller.kill()
     controller.start()
@@ -47,7 +61,7 @@ def test_killed_controller_takes_the_job_up_again(forge: Forge, kubernetes: Clus
     check(forge, kubernetes, run)
 
 
-def test_job_that_ended_meanwhile_is_reported(forge: Forge, kubernetes: Cluster, controller) -> None:
+def test_job_that_ended_meanwhile_is_reported(forge: Forge, kubernetes: Cluster, controller: Controller) -> None:
     run = start(forge, "meanwhile")
     controller.kill()
     eventually(lambda: kubernetes.objects("pods")[0]["status"]["phase"] == "Succeeded", "the job ends unseen", 40)
@@ -55,7 +69,9 @@ def test_job_that_ended_meanwhile_is_reported(forge: Forge, kubernetes: Cluster,
     check(forge, kubernetes, run)
 
 
-def test_stopped_controller_leaves_the_job_to_the_next(forge: Forge, kubernetes: Cluster, controller) -> None:
+def test_stopped_controller_leaves_its_job_to_the_next(
+    forge: Forge, kubernetes: Cluster, controller: Controller
+) -> None:
     run = start(forge, "stopped")
     assert controller.stop() == 0
     assert len(kubernetes.objects("pods")) == 1
@@ -63,7 +79,7 @@ def test_stopped_controller_leaves_the_job_to_the_next(forge: Forge, kubernetes:
     check(forge, kubernetes, run)
 
 
-def test_job_runs_on_while_the_forge_is_away(forge: Forge, kubernetes: Cluster, controller) -> None:
+def test_job_runs_on_while_the_forge_is_away(forge: Forge, kubernetes: Cluster, controller: Controller) -> None:
     run = start(forge, "away")
     forge.stop()
     try:
@@ -73,7 +89,17 @@ def test_job_runs_on_while_the_forge_is_away(forge: Forge, kubernetes: Cluster, 
     check(forge, kubernetes, run)
 
 
-def test_pod_without_its_payload_fails_the_job(forge: Forge, kubernetes: Cluster, controller) -> None:
+def test_job_runs_on_while_the_api_server_is_away(forge: Forge, kubernetes: Cluster, controller: Controller) -> None:
+    run = start(forge, "apiserver")
+    kubernetes.stop_server()
+    try:
+        eventually(lambda: "trying again: GET pods/" in controller.log(), "the controller notices", 30)
+    finally:
+        kubernetes.start_server()
+    check(forge, kubernetes, run)
+
+
+def test_pod_without_its_payload_fails_the_job(forge: Forge, kubernetes: Cluster, controller: Controller) -> None:
     run = start(forge, "orphan")
     controller.kill()
     [pod] = kubernetes.objects("pods")
@@ -84,7 +110,7 @@ def test_pod_without_its_payload_fails_the_job(forge: Forge, kubernetes: Cluster
     eventually(lambda: not kubernetes.objects("pods"), "the pod is deleted")
 
 
-def test_removed_runner_registers_again(forge: Forge, kubernetes: Cluster, controller) -> None:
+def test_removed_runner_registers_again(forge: Forge, kubernetes: Cluster, controller: Controller) -> None:
     [runner] = forge.api("GET", "/admin/actions/runners")["runners"]
     forge.api("DELETE", f"/admin/actions/runners/{runner['id']}")
 
@@ -96,7 +122,7 @@ def test_removed_runner_registers_again(forge: Forge, kubernetes: Cluster, contr
     check(forge, kubernetes, start(forge, "again"))
 
 
-def test_metrics_count_tasks(controller) -> None:
+def test_metrics_count_tasks(controller: Controller) -> None:
     text = controller.page("/metrics").text
     assert 'runner_tasks_total{pool="ml-cpu",result="success",trust="untrusted"}' in text
     assert controller.page("/readyz").status_code == 200

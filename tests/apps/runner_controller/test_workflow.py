@@ -10,7 +10,7 @@ from runner_controller.workflow import Checkout, Job, WorkflowError, parse
 def text(job: str = "", steps: str = "- run: echo one", top: str = "") -> str:
     indented = "\n".join(f"      {line}" for line in steps.splitlines())
     extra = "\n".join(f"    {line}" for line in job.splitlines())
-    return f"name: test\n\"on\": push\n{top}\njobs:\n  build:\n    runs-on: ml-cpu\n{extra}\n    steps:\n{indented}\n"
+    return f'name: test\n"on": push\n{top}\njobs:\n  build:\n    runs-on: ml-cpu\n{extra}\n    steps:\n{indented}\n'
 
 
 def parsed(job: str = "", steps: str = "- run: echo one", top: str = "") -> Job:
@@ -25,6 +25,11 @@ def test_steps_are_named_as_act_names_them() -> None:
 @pytest.mark.parametrize(("value", "seconds"), [("", 3600), ("5", 300), ("'7'", 420), ("0.5", 30), ("1440", 86400)])
 def test_time_limit(value: str, seconds: int) -> None:
     assert parsed(f"timeout-minutes: {value}").timeout_seconds == seconds
+
+
+def test_act_is_not_given_the_time_limit() -> None:
+    """The forge makes text of the number, which act refuses."""
+    assert "timeout-minutes" not in parsed("timeout-minutes: '60'").runnable
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1441", "soon", "${{ vars.LIMIT }}", ".nan"])

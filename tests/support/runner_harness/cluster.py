@@ -5,8 +5,8 @@ import datetime
 import json
 import ssl
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,12 @@ _CONTROLLER = f"system:serviceaccount:{NAMESPACE}:runner-controller"
 class Cluster:
     """Calls the API server as an administrator."""
 
-    def __init__(self, url: str, work: Path) -> None:
+    def __init__(self, url: str, work: Path, command: Sequence[str]) -> None:
         self.url = url
         self.work = work
+        self._command = command
+        self._service = ExitStack()
+        self.start_server()
         self._http = httpx.Client(
             base_url=url,
             headers={"Authorization": "Bearer admin-token"},
@@ -33,9 +36,20 @@ class Cluster:
             timeout=30,
         )
 
+    def start_server(self) -> None:
+        """Start the API server and wait until it is ready."""
+        ready = f"{self.url}/readyz"
+        log = self.work / "kube-apiserver.log"
+        self._service.enter_context(running(self._command, log, lambda: _answers(ready)))
+
+    def stop_server(self) -> None:
+        """Stop the API server; what it knows stays in etcd."""
+        self._service.close()
+
     def close(self) -> None:
-        """End all connections."""
+        """End all connections and the API server."""
         self._http.close()
+        self.stop_server()
 
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Call the API; raises AssertionError with the server's message."""
@@ -137,18 +151,12 @@ def api_server(work: Path) -> Iterator[Cluster]:
         "--kubelet-preferred-address-types=InternalIP",
     ]
 
-    def etcd_ready() -> bool:
-        return _answers(f"{etcd_url}/health")
-
-    def server_ready() -> bool:
-        return _answers(f"https://127.0.0.1:{port}/readyz")
-
-    with running(etcd, work / "etcd.log", etcd_ready), running(server, work / "kube-apiserver.log", server_ready):
-        cluster = Cluster(f"https://127.0.0.1:{port}", work)
-        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        metadata = {"name": NAMESPACE, "labels": labels}
-        cluster.call("POST", "/api/v1/namespaces", json={"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    with running(etcd, work / "etcd.log", lambda: _answers(f"{etcd_url}/health")):
+        cluster = Cluster(f"https://127.0.0.1:{port}", work, server)
         try:
+            labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+            cluster.call("POST", "/api/v1/namespaces", json=namespace)
             yield cluster
         finally:
             cluster.close()

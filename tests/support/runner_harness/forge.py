@@ -139,7 +139,9 @@ class Forge:
 
         def git(*arguments: str) -> str:
             identity = ["-c", f"user.name={user}", "-c", f"user.email={user}@localhost", "-c", "commit.gpgsign=false"]
-            done = subprocess.run(["git", *identity, *arguments], cwd=clone, env=environment, capture_output=True, text=True)
+            done = subprocess.run(
+                ["git", *identity, *arguments], cwd=clone, env=environment, capture_output=True, text=True
+            )
             assert done.returncode == 0, done.stderr
             return done.stdout.strip()
 

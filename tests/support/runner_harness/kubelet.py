@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
+
 from runner_harness.cluster import NAMESPACE, Cluster, now
 
 NODE = "test-node"
@@ -177,7 +179,7 @@ class Kubelet:
                         container.end()
                 for name, manifest in manifests.items():
                     self._sync(name, manifest)
-            except (AssertionError, OSError) as error:
+            except (AssertionError, OSError, httpx.HTTPError) as error:
                 # A pod that was deleted meanwhile, or a fault that the test will show by what does not happen.
                 print(f"kubelet: {error!r}", flush=True)
 

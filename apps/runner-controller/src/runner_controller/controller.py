@@ -80,8 +80,14 @@ class PoolRunner:
             await asyncio.sleep(_FETCH_SECONDS)
 
     async def _run(self, task: Task, pool: Pool, client: RunnerClient) -> None:
-        trust, result = await self._launcher.run(task, pool, client)
-        self._health.tasks.labels(self._label, trust.value, result.name.lower()).inc()
+        trust, result = "unknown", Result.FAILURE
+        try:
+            verdict, result = await self._launcher.run(task, pool, client)
+            trust = verdict.value
+        except Exception:
+            _log.exception("task %d: a fault in the controller", task.id)
+            await self._launcher.abandon(task.id, client)
+        self._health.tasks.labels(self._label, trust, result.name.lower()).inc()
 
     def resume(self, record: Record, credentials: Credentials) -> None:
         """Take up a task of an earlier controller, as the runner that got it from the forge."""
@@ -90,7 +96,12 @@ class PoolRunner:
         self._start(record.task_id, self._resume(record, client))
 
     async def _resume(self, record: Record, client: RunnerClient) -> None:
-        result: Result = await self._launcher.resume(record, client)
+        result = Result.FAILURE
+        try:
+            result = await self._launcher.resume(record, client)
+        except Exception:
+            _log.exception("task %d: a fault in the controller", record.task_id)
+            await self._launcher.abandon(record.task_id, client)
         self._health.tasks.labels(self._label, record.trust, result.name.lower()).inc()
 
     def _start(self, task_id: int, work: Coroutine[Any, Any, None]) -> None:

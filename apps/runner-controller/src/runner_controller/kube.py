@@ -18,6 +18,16 @@ class KubeError(Exception):
         super().__init__(message)
         self.status = status
 
+    @property
+    def passing(self) -> bool:
+        """Whether the same call may succeed later: the server was away, overloaded, failed, or has just started.
+
+        A server that has just started knows no accounts and roles yet. What an admission check forbids stays forbidden.
+        """
+        if self.status == 403:
+            return " cannot " in str(self)
+        return self.status in {0, 401, 429} or self.status >= 500
+
 
 class KubeClient:
     """Calls on `namespace`. Every method raises KubeError; `status` is the HTTP code, 0 without an answer."""

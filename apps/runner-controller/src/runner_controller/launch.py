@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from runner_controller import pod as pods
@@ -14,12 +15,15 @@ from runner_controller.pools import Pool
 from runner_controller.protocol import Result, RunnerClient, Task
 from runner_controller.report import Reporter
 from runner_controller.settings import Settings
-from runner_controller.supervise import close, now, supervise
+from runner_controller.supervise import close, now, persistently, supervise
 from runner_controller.transcript import Transcript
 from runner_controller.trust import Trust, classify
 from runner_controller.workflow import WorkflowError, parse
 
 _log = logging.getLogger(__name__)
+
+# How long a job may wait for an API server that is away; its log cannot say meanwhile what it waits for.
+_CREATE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -41,22 +45,30 @@ class Launcher:
         runner = client.credentials.uuid if client.credentials else ""
         record = pods.record(task, job, pool, runner=runner, verdict=verdict, now=now())
         try:
-            pod = await self.kube.create("pods", pods.build_pod(record, pool))
-            payload = await self.kube.create("secrets", pods.build_payload(record, task, job, pod))
+            pod = await self._create("pods", pods.build_pod(record, pool))
+            payload = await self._create("secrets", pods.build_payload(record, task, job, pod))
         except KubeError as error:
-            await self._discard(record)
+            await self._discard(record.pod)
             return verdict.trust, await self._refuse(task.id, client, f"the job's pod could not be created: {error}")
         return verdict.trust, await self._supervise(record, client, payload)
 
     async def resume(self, record: Record, client: RunnerClient) -> Result:
         """Bring a task to its end whose Pod an earlier controller made."""
-        payload = await self.kube.get("secrets", record.pod)
+        payload = await persistently(lambda: self.kube.get("secrets", record.pod))
         if payload is None:
-            await self._discard(record)
+            await self._discard(record.pod)
             reason = "the runner stopped while it started this job; run the job again"
             return await self._refuse(record.task_id, client, reason)
         _log.info("task %d: taken up again", record.task_id)
         return await self._supervise(record, client, payload)
+
+    async def abandon(self, task_id: int, client: RunnerClient) -> Result:
+        """Fail a task that a fault of this program left halfway."""
+        for pod in await persistently(lambda: self.kube.list("pods", pods.MANAGED_BY)):
+            record = read_record(pod)
+            if record is not None and record.task_id == task_id:
+                await self._discard(record.pod)
+        return await self._refuse(task_id, client, "a fault of the runner controller ended this job; its log says more")
 
     async def _supervise(self, record: Record, client: RunnerClient, payload: dict[str, Any]) -> Result:
         masker = Masker([*pods.payload_secrets(payload), *await self._secret_values(record)])
@@ -70,7 +82,7 @@ class Launcher:
         """What must not show in the log of a job that holds these Secrets."""
         values: list[str] = []
         for name in record.masked:
-            secret = await self.kube.get("secrets", name)
+            secret = await persistently(partial(self.kube.get, "secrets", name))
             encoded = (secret or {}).get("data") or {}
             data = {key: base64.b64decode(value).decode(errors="replace") for key, value in encoded.items()}
             values += secret_values(data)
@@ -84,11 +96,19 @@ class Launcher:
         await close(Reporter(client, task_id, transcript), task_id)
         return Result.FAILURE
 
-    async def _discard(self, record: Record) -> None:
+    async def _create(self, kind: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Create an object once, also when the server went away before it answered."""
+        name, annotations = manifest["metadata"]["name"], manifest["metadata"].get("annotations")
         try:
-            await self.kube.delete("pods", record.pod, 0)
+            return await persistently(lambda: self.kube.create(kind, manifest), _CREATE_SECONDS)
         except KubeError as error:
-            _log.warning("task %d: its pod may be left over: %s", record.task_id, error)
+            found = await persistently(lambda: self.kube.get(kind, name)) if error.status == 409 else None
+            if found is None or found["metadata"].get("annotations") != annotations:
+                raise
+            return found
+
+    async def _discard(self, pod: str) -> None:
+        await persistently(lambda: self.kube.delete("pods", pod, 0))
 
 
 def read_record(pod: dict[str, Any]) -> Record | None:

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import math
+import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from runner_controller import outcome
 from runner_controller.kube import KubeClient, KubeError
@@ -15,6 +18,8 @@ from runner_controller.report import Reporter
 from runner_controller.transcript import Transcript
 
 _log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 _POLL_START_SECONDS = 0.25
 _POLL_END_SECONDS = 0.5
@@ -51,6 +56,19 @@ class Backoff:
     def reset(self) -> None:
         """Start again from the shortest wait."""
         self._next = self._first
+
+
+async def persistently(call: Callable[[], Awaitable[Answer]], seconds: float = math.inf) -> Answer:
+    """The answer to a call on the API server, which may be away for so long; raises KubeError if it says no."""
+    backoff, last = Backoff(), time.monotonic() + seconds
+    while True:
+        try:
+            return await call()
+        except KubeError as error:
+            if not error.passing or time.monotonic() > last:
+                raise
+            _log.warning("trying again: %s", error)
+            await backoff.wait()
 
 
 async def supervise(record: Record, kube: KubeClient, transcript: Transcript, reporter: Reporter) -> Result:
@@ -130,14 +148,8 @@ async def _follow(record: Record, kube: KubeClient, transcript: Transcript, repo
 
 
 async def _get(record: Record, kube: KubeClient) -> dict[str, Any] | None:
-    """The task's Pod, or None when it is gone; waits while the API server is away."""
-    backoff = Backoff()
-    while True:
-        try:
-            return await kube.get("pods", record.pod)
-        except KubeError as error:
-            _log.warning("task %d: %s", record.task_id, error)
-            await backoff.wait()
+    """The task's Pod, or None when it is gone."""
+    return await persistently(lambda: kube.get("pods", record.pod))
 
 
 async def _wait_for_start(record: Record, kube: KubeClient, container: str) -> str | None:
@@ -162,9 +174,9 @@ async def _read(record: Record, kube: KubeClient, container: str, transcript: Tr
     failures = 0
     while True:
         try:
-            async for time, line in kube.logs(record.pod, container, since):
-                transcript.feed(time, line)
-                since = time
+            async for moment, line in kube.logs(record.pod, container, since):
+                transcript.feed(moment, line)
+                since = moment
                 while reporter.backlog > _BACKLOG_ROWS:
                     await asyncio.sleep(_PUSH_SECONDS)
             failures = 0
@@ -193,11 +205,4 @@ async def _wait_for_end(record: Record, kube: KubeClient) -> dict[str, Any] | No
 
 
 async def _delete(record: Record, kube: KubeClient, grace_seconds: int) -> None:
-    backoff = Backoff()
-    while True:
-        try:
-            await kube.delete("pods", record.pod, grace_seconds)
-            return
-        except KubeError as error:
-            _log.warning("task %d: its pod is not deleted yet: %s", record.task_id, error)
-            await backoff.wait()
+    await persistently(lambda: kube.delete("pods", record.pod, grace_seconds))
