@@ -6,6 +6,7 @@ from typing import Any
 from cli.kube import Kubectl
 
 NAMESPACE = "argocd"
+_TRACKING = "argocd.argoproj.io/tracking-id"
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Application:
         return asdict(self)
 
 
-def read(resource: dict[str, Any]) -> Application:
-    """An Application from its Kubernetes object."""
+def read(resource: dict[str, Any], images: tuple[str, ...] = ()) -> Application:
+    """An Application from its Kubernetes object, and the images of its workloads."""
     status = resource.get("status", {})
     sync = status.get("sync", {})
     operation = status.get("operationState", {})
@@ -43,7 +44,7 @@ def read(resource: dict[str, Any]) -> Application:
         sync=sync.get("status", "Unknown"),
         health=status.get("health", {}).get("status", "Unknown"),
         revision=sync.get("revision", ""),
-        images=tuple(status.get("summary", {}).get("images", [])),
+        images=images,
         message="; ".join([*conditions, *([operation.get("message", "")] if failed else [])]),
     )
 
@@ -51,13 +52,27 @@ def read(resource: dict[str, Any]) -> Application:
 def all_of(kubectl: Kubectl) -> list[Application]:
     """Every Application, by name. Raises Failure."""
     found = kubectl.items("applications.argoproj.io", "-n", NAMESPACE)
-    return sorted((read(one) for one in found), key=lambda one: one.name)
+    images = images_by_application(kubectl.items("deployments,statefulsets", "-A"))
+    return sorted((read(one, images.get(one["metadata"]["name"], ())) for one in found), key=lambda one: one.name)
 
 
 def named(kubectl: Kubectl, name: str) -> Application | None:
     """One Application, or None while it does not exist. Raises Failure."""
-    found = kubectl.find("applications.argoproj.io", name, "-n", NAMESPACE)
-    return read(found) if found else None
+    return next((one for one in all_of(kubectl) if one.name == name), None)
+
+
+def images_by_application(workloads: list[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The images that each Application's workloads ask for.
+
+    Argo CD's own summary leaves out every kind that the project does not allow, and so all pods.
+    """
+    found: dict[str, set[str]] = {}
+    for one in workloads:
+        name, separator, _ = one["metadata"].get("annotations", {}).get(_TRACKING, "").partition(":")
+        if separator:
+            containers = one["spec"]["template"]["spec"]["containers"]
+            found.setdefault(name, set()).update(container["image"] for container in containers)
+    return {name: tuple(sorted(images)) for name, images in found.items()}
 
 
 def refresh(kubectl: Kubectl, name: str) -> None:

@@ -30,7 +30,7 @@ def of_platform(processes: list[Process]) -> list[Process]:
 
 
 def _belongs(process: Process, by_pid: dict[int, Process]) -> bool:
-    if process.name in _SERVICES:
+    if process.name in _SERVICES and process.parent == 1:
         return True
     seen: set[int] = set()
     current: Process | None = process

@@ -10,14 +10,13 @@ RESOURCE: dict[str, Any] = {
     "status": {
         "sync": {"status": "Synced", "revision": "abc"},
         "health": {"status": "Healthy"},
-        "summary": {"images": ["registry/classifier@sha256:1"]},
         "operationState": {"phase": "Succeeded", "message": "successfully synced"},
     },
 }
 
 
 def test_a_settled_application() -> None:
-    found = applications.read(RESOURCE)
+    found = applications.read(RESOURCE, ("registry/classifier@sha256:1",))
     assert found.is_settled
     assert found.record() == {
         "name": "classifier-dev",
@@ -43,3 +42,19 @@ def test_what_went_wrong_is_kept() -> None:
         "operationState": {"phase": "Failed", "message": "one or more objects failed"},
     }
     assert applications.read({**RESOURCE, "status": status}).message == "path missing; one or more objects failed"
+
+
+def test_images_are_those_that_an_applications_workloads_ask_for() -> None:
+    def workload(tracking: str | None, *images: str) -> dict[str, Any]:
+        annotations = {"argocd.argoproj.io/tracking-id": tracking} if tracking else {}
+        containers = [{"image": image} for image in images]
+        return {"metadata": {"annotations": annotations}, "spec": {"template": {"spec": {"containers": containers}}}}
+
+    found = applications.images_by_application(
+        [
+            workload("classifier-dev:apps/Deployment:dev/classifier", "c@sha256:1", "sidecar"),
+            workload("classifier-dev:apps/Deployment:dev/other", "c@sha256:1"),
+            workload(None, "not of any"),
+        ]
+    )
+    assert found == {"classifier-dev": ("c@sha256:1", "sidecar")}
