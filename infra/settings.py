@@ -372,6 +372,11 @@ class Paths:
         return self.state / "pulumi"
 
     @property
+    def argocd_context(self) -> Path:
+        """A kubeconfig that adds to the cluster's own one a context in Argo CD's namespace."""
+        return self.state / "argocd" / "context.conf"
+
+    @property
     def aws_config(self) -> Path:
         return self.state / "aws" / "config"
 

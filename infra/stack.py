@@ -9,9 +9,13 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from environment import environment
+import yaml
+
+from environment import ARGOCD_CONTEXT, environment
 from plugins import install
 from settings import PROJECT, ROOT, Cluster, Paths, SettingsError
+
+ARGOCD = "argocd"
 
 
 def prepare(cluster: Cluster, paths: Paths, report: Callable[[str], None], root: Path = ROOT) -> dict[str, str]:
@@ -25,6 +29,7 @@ def prepare(cluster: Cluster, paths: Paths, report: Callable[[str], None], root:
     paths.pulumi.mkdir(mode=0o700, parents=True, exist_ok=True)
     _link_stack_file(cluster, paths, root)
     _write_aws_files(cluster, paths)
+    _write_argocd_context(paths)
     checkpoint = paths.pulumi / ".pulumi" / "stacks" / PROJECT / f"{cluster.name}.json"
     _restore(checkpoint, report)
     if not checkpoint.is_file():
@@ -51,11 +56,28 @@ def _write_aws_files(cluster: Cluster, paths: Paths) -> None:
     """Where S3 tools find the store, and the credential that reads and writes data sets."""
     config = f"[default]\nregion = {cluster.object_store.region}\nendpoint_url = {cluster.object_store.endpoint}\n"
     credentials = f"[default]\naws_access_key_id = dvc\naws_secret_access_key = {paths.secret('s3-dvc-secret-key')}\n"
-    for path, text in ((paths.aws_config, config), (paths.aws_credentials, credentials)):
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.touch(mode=0o600)
-            path.write_text(text, encoding="utf-8")
+    _write(paths.aws_config, config)
+    _write(paths.aws_credentials, credentials)
+
+
+def _write_argocd_context(paths: Paths) -> None:
+    """A context for `argocd --core`, by the names in the cluster's kubeconfig."""
+    try:
+        admin = yaml.safe_load(paths.kubeconfig.read_text(encoding="utf-8"))
+        context = {"cluster": admin["clusters"][0]["name"], "user": admin["users"][0]["name"], "namespace": ARGOCD}
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError):
+        return  # there is no cluster yet; what needs one says so
+    contexts = [{"name": ARGOCD_CONTEXT, "context": context}]
+    _write(paths.argocd_context, json.dumps({"apiVersion": "v1", "kind": "Config", "contexts": contexts}) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file for this user only, when it differs."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
 
 
 def _restore(checkpoint: Path, report: Callable[[str], None]) -> None:

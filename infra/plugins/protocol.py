@@ -38,7 +38,7 @@ def without_sdk() -> None:
 
 def allow_deep_messages() -> None:
     """Lift protobuf's limit on nesting, which the schemas of some custom resources exceed; the SDK does the same."""
-    from google._upb._message import SetAllowOversizeProtos  # type: ignore[import-not-found]
+    from google._upb._message import SetAllowOversizeProtos
 
     SetAllowOversizeProtos(True)
 

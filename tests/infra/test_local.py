@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from control_plane.kubernetes import BUILT_IN
 from control_plane.stack import Stack
 from host_state import IMAGES, SECRETS, secret
-from runner_harness.process import eventually
+from runner_harness.process import eventually, tool
 
 pytestmark = pytest.mark.tools
 
@@ -99,6 +99,16 @@ def test_jobs_are_told_the_facts(applied: Stack) -> None:
 def test_the_cache_is_bound(applied: Stack) -> None:
     path = "/api/v1/namespaces/runner-controller/persistentvolumeclaims/ml-cache"
     eventually(lambda: applied.plane.get(path)["status"].get("phase") == "Bound", "the claim is bound")
+
+
+def test_plain_argocd_and_kubectl_work(applied: Stack) -> None:
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=applied.environment, capture_output=True, text=True)
+
+    # The cluster's own context stays the current one.
+    assert run(tool("kubectl"), "config", "current-context").stdout.strip() == "x"
+    # argocd finds its installation, whose pods it would talk to if there were a node.
+    assert "pod argocd-repo-server" in run("argocd", "app", "list").stderr
 
 
 def test_each_user_of_the_store_may_do_what_its_job_needs_and_no_more(applied: Stack) -> None:
