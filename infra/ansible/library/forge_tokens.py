@@ -4,9 +4,9 @@
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.rest import Api, basic
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.files import write_atomically
+from ansible.module_utils.rest import Api, basic
 
 DOCUMENTATION = r"""
 module: forge_tokens

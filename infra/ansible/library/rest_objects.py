@@ -3,8 +3,8 @@
 
 from typing import Any
 
-from ansible.module_utils.rest import Api, basic
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.rest import Api, basic
 
 DOCUMENTATION = r"""
 module: rest_objects

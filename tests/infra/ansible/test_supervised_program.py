@@ -52,7 +52,10 @@ def pid(supervisor: Any) -> int:
 def command(process: int) -> list[str]:
     """The command line, once the new process has become the program."""
     deadline = time.monotonic() + 10
-    while not (line := Path(f"/proc/{process}/cmdline").read_bytes()) and time.monotonic() < deadline:
+    # Until then it is a copy of supervisord.
+    while (
+        not (line := Path(f"/proc/{process}/cmdline").read_bytes()).startswith(b"sleep") and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     return line.decode().split("\0")[:-1]
 
