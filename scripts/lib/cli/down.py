@@ -78,11 +78,11 @@ def _walk(path: Path) -> Iterable[Path]:
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(one for one in path.iterdir() if one.is_dir()) if path.is_dir() else []
+    return sorted(one for one in path.glob("[!.]*") if one.is_dir())
 
 
 def _images(registry: Path) -> str:
-    repositories = registry / "docker" / "registry" / "v2" / "repositories"
+    repositories = registry / "data" / "docker" / "registry" / "v2" / "repositories"
     names = sorted(str(one.parent.relative_to(repositories)) for one in repositories.glob("**/_manifests"))
     return f"{len(names)} images" + (f" ({', '.join(names)})" if names else "")
 

@@ -14,7 +14,7 @@ def paths(tmp_path: Path) -> Paths:
     files = {
         "state/object-store/buckets/ml-data/object": 40_000,
         "state/gitea/repository": 9_000,
-        "state/registry/docker/registry/v2/repositories/argoproj/argocd/_manifests/x": 1,
+        "state/registry/data/docker/registry/v2/repositories/argoproj/argocd/_manifests/x": 1,
         "state/secrets/password": 1,
         "state/etcd/data": 20_000,
         "cache/tools/kubectl": 50_000,
