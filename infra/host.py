@@ -28,6 +28,8 @@ def images(paths: Paths) -> dict[str, str]:
     for name, digest in found.items():
         if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
             raise SettingsError(f"{path}: {name}: {digest!r} is not sha256:<64 hex digits>; scripts/up writes it anew")
+    if "python" not in found:
+        raise SettingsError(f"{path}: has no digest for python, the base of served models; scripts/up builds it")
     return found
 
 

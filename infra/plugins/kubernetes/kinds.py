@@ -34,7 +34,7 @@ def _fields(*names: str) -> frozenset[str]:
 
 RBAC = "rbac.authorization.k8s.io/v1"
 ARGO = "argoproj.io/v1alpha1"
-ROLE, BINDING = _fields("rules", "aggregationRule"), _fields("roleRef", "subjects")
+ROLE, BINDING = _fields("rules"), _fields("roleRef", "subjects")
 CLAIM_IMMUTABLE = tuple(
     f"spec.{name}" for name in ("accessModes", "selector", "storageClassName", "volumeMode", "volumeName")
 )
@@ -59,7 +59,7 @@ KINDS = (
     Kind("apps/v1", "Deployment", "deployments", immutable=("spec.selector",)),
     Kind("apps/v1", "StatefulSet", "statefulsets", immutable=STATEFUL_IMMUTABLE),
     Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies"),
-    Kind(RBAC, "ClusterRole", "clusterroles", ROLE, namespaced=False),
+    Kind(RBAC, "ClusterRole", "clusterroles", ROLE | {"aggregationRule"}, namespaced=False),
     Kind(RBAC, "ClusterRoleBinding", "clusterrolebindings", BINDING, namespaced=False, immutable=("roleRef",)),
     Kind(RBAC, "Role", "roles", ROLE),
     Kind(RBAC, "RoleBinding", "rolebindings", BINDING, immutable=("roleRef",)),

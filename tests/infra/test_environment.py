@@ -1,0 +1,38 @@
+"""What a shell is told: where things are, and no secret."""
+
+import os
+from pathlib import Path
+
+import facts
+from environment import environment
+from settings import Paths, load_cluster
+
+CLUSTER = load_cluster("local")
+PATHS = Paths(Path("/state"), Path("/cache"))
+
+
+def test_the_facts_of_the_cluster_are_in_it() -> None:
+    assert facts.variables(CLUSTER).items() <= environment(CLUSTER, PATHS).items()
+
+
+def test_it_leads_to_the_state_and_the_cache() -> None:
+    variables = environment(CLUSTER, PATHS)
+    assert variables["PULUMI_BACKEND_URL"] == "file:///state/pulumi"
+    assert variables["PULUMI_STACK"] == "local"
+    assert variables["KUBECONFIG"].split(os.pathsep)[0] == "/state/kubernetes/admin.conf"
+    assert variables["PATH"].split(os.pathsep)[0] == "/cache/bin"
+
+
+def test_using_it_twice_changes_nothing() -> None:
+    once = environment(CLUSTER, PATHS, {"PATH": "/usr/bin:/bin"})
+    assert environment(CLUSTER, PATHS, once) == once
+    assert once["PATH"] == "/cache/bin:/usr/bin:/bin"
+
+
+def test_secrets_are_named_by_file_only(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    for name in ("pulumi-passphrase", "s3-dvc-secret-key"):
+        (tmp_path / "secrets" / name).write_text("very-secret")
+    variables = environment(CLUSTER, Paths(tmp_path, tmp_path))
+    assert "very-secret" not in "".join(variables.values())
+    assert variables["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(tmp_path / "secrets" / "pulumi-passphrase")
