@@ -41,6 +41,12 @@ def certificates(directory: Path) -> dict[str, x509.Certificate]:
     return found
 
 
+def written(directory: Path) -> list[str]:
+    """What kubeadm writes: the key material, the kubeconfigs and the control plane's manifests."""
+    paths = [*directory.glob("*.conf"), *directory.glob("manifests/*"), directory / "pki"]
+    return sorted(str(path) for path in paths if path.exists())
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -53,14 +59,20 @@ def main() -> None:
     stamp = directory / "initialized"
     digest = settings_digest(directory)
     limit = datetime.now(UTC) + timedelta(days=module.params["renew_days"])
-    try:
-        expiring = [path for path, cert in certificates(directory).items() if cert.not_valid_after_utc < limit]
-    except ValueError as error:
-        module.fail_json(
-            msg=f"{directory}: a certificate cannot be read ({error}); delete that file, kubeadm makes it again."
-        )
-    initialized = stamp.exists() and stamp.read_text() == digest
-    module.exit_json(changed=False, settings=digest, initialized=initialized, expiring=expiring)
+    expiring = []
+    if stamp.exists():
+        try:
+            expiring = [path for path, cert in certificates(directory).items() if cert.not_valid_after_utc < limit]
+        except ValueError as error:
+            module.fail_json(msg=f"{directory}: a certificate cannot be read: {error}. Restore it from a copy.")
+    module.exit_json(
+        changed=False,
+        settings=digest,
+        ever=stamp.exists(),
+        initialized=stamp.exists() and stamp.read_text() == digest,
+        expiring=expiring,
+        files=written(directory),
+    )
 
 
 if __name__ == "__main__":

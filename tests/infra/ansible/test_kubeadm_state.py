@@ -47,3 +47,11 @@ def test_the_digest_changes_with_settings_and_patches(state: ModuleType, tmp_pat
     digests.append(state.settings_digest(tmp_path))
     assert len(set(digests)) == 3
     assert state.settings_digest(tmp_path) == digests[-1]
+
+
+def test_what_kubeadm_wrote_is_found_and_what_ansible_wrote_is_not(state: ModuleType, tmp_path: Path) -> None:
+    for name in ("admin.conf", "manifests/etcd.yaml", "pki/ca.crt", "kubeadm.yaml", "patches/etcd.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [str(Path(path).relative_to(tmp_path)) for path in state.written(tmp_path)]
+    assert names == ["admin.conf", "manifests/etcd.yaml", "pki"]
