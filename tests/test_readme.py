@@ -25,7 +25,8 @@ def test_each_place_to_change_exists(path: str) -> None:
 def test_each_verb_named_is_a_script() -> None:
     verbs = set(re.findall(r"scripts/([a-z]+)\b(?!/)", README)) - {"lib", "ci"}
     missing = [verb for verb in verbs if not (ROOT / "scripts" / verb).is_file()]
-    assert verbs and not missing
+    assert verbs
+    assert not missing
 
 
 def test_the_numbered_tree_lists_every_top_level_folder() -> None:
@@ -39,4 +40,5 @@ def test_the_numbered_tree_lists_every_top_level_folder() -> None:
 def test_each_decision_is_listed_in_the_index() -> None:
     index = (ROOT / "docs/adr/README.md").read_text()
     records = sorted(path.name for path in (ROOT / "docs/adr").glob("0*.md"))
-    assert records and all(f"({name})" in index for name in records)
+    assert records
+    assert all(f"({name})" in index for name in records)
