@@ -2,6 +2,8 @@
 
 import sys
 
+from plugins import protocol
+
 
 def main(arguments: list[str]) -> None:
     match arguments[:1]:
@@ -10,11 +12,13 @@ def main(arguments: list[str]) -> None:
 
             language.main()
         case ["kubernetes"]:
+            protocol.without_sdk()
             from plugins.kubernetes.provider import Kubernetes
             from plugins.server import serve
 
             serve(Kubernetes())
         case ["aws"]:
+            protocol.without_sdk()
             from plugins.aws.provider import Aws
             from plugins.server import serve
 

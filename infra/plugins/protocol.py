@@ -1,8 +1,8 @@
 """Pulumi's gRPC messages without the SDK around them.
 
 Importing `pulumi.runtime.proto` first runs `pulumi/__init__.py`, which loads the whole SDK: several times the start-up
-time of a plugin that needs none of it. The two parent packages are therefore registered as bare namespaces, in the
-processes that only serve a plugin.
+time of a plugin that needs none of it. A process that only serves a provider therefore registers the two parent
+packages as bare namespaces before it imports anything else.
 """
 
 import importlib.util

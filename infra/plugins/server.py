@@ -13,15 +13,11 @@ from concurrent import futures
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from plugins import protocol
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-protocol.without_sdk()
-
-import grpc  # noqa: E402 - the protobuf modules below must be imported without the SDK
-from google.protobuf import empty_pb2  # noqa: E402
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2  # noqa: E402
-
-from plugins import wire  # noqa: E402
+from plugins import protocol, wire
 
 # The engine runs up to 16 operations a core at once, and one that waits for readiness holds its thread.
 THREADS = 64

@@ -13,6 +13,9 @@ from runner_harness.process import eventually
 from settings import ROOT
 
 
+WITHOUT_SDK = "from plugins import protocol; protocol.without_sdk();"
+
+
 def _python(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT / "infra", capture_output=True, text=True, check=True
@@ -23,12 +26,12 @@ def _python(program: str) -> subprocess.CompletedProcess[str]:
 def test_a_provider_starts_without_the_sdk_or_any_client(module: str) -> None:
     """A preview without changes should not wait for what it does not use."""
     heavy = {"boto3", "botocore", "httpx", "pulumi.resource", "pulumi.runtime.stack", "yaml"}
-    done = _python(f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))")
+    done = _python(f"{WITHOUT_SDK} import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))")
     assert done.stdout.strip() == "[]"
 
 
 def test_the_sdk_stays_whole_where_it_is_loaded_already() -> None:
-    done = _python("import pulumi; import plugins.server; print(pulumi.ComponentResource.__name__)")
+    done = _python(f"import pulumi; {WITHOUT_SDK} print(pulumi.ComponentResource.__name__)")
     assert done.stdout.strip() == "ComponentResource"
 
 
