@@ -12,7 +12,6 @@ import pytest
 from runner_harness.process import eventually
 from settings import ROOT
 
-
 WITHOUT_SDK = "from plugins import protocol; protocol.without_sdk();"
 
 
