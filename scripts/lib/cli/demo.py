@@ -34,13 +34,12 @@ def report(runner: Runner, loop: Loop, pages: list[Link]) -> dict[str, Any]:
 
 def _act(arguments: argparse.Namespace) -> int:
     target = _writable(arguments.report)
+    cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
     with lock.held("demo"):
         if arguments.up:
-            setup, runner = up.set_up(arguments.cluster, "demo")
+            setup, runner = up.set_up(cluster, "demo")
             up.tell_advice(setup)
-            cluster, paths = setup.cluster, setup.paths
         else:
-            cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
             runner = Runner(console.err(), paths.state / "logs", "demo")
         loop = Loop(cluster, paths, member(cluster, paths), known_good)
         try:

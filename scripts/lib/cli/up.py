@@ -164,10 +164,10 @@ class Setup:
         )
 
 
-def set_up(cluster: str, verb: str = "up") -> tuple[Setup, Runner]:
+def set_up(cluster: Cluster, verb: str = "up") -> tuple[Setup, Runner]:
     """Set up `cluster` with progress on stderr; returns what later steps go on with. Raises Failure, SettingsError."""
     paths = Paths.from_environment()
-    setup = Setup(app.cluster(cluster), paths)
+    setup = Setup(cluster, paths)
     runner = Runner(console.err(), paths.state / "logs", verb)
     if not setup.run(runner):
         runner.console.print("[green]ok[/green]   The platform is up and nothing it is made from has changed")
@@ -181,8 +181,9 @@ def tell_advice(setup: Setup) -> None:
 
 
 def _act(arguments: argparse.Namespace) -> int:
+    cluster = app.cluster(arguments.cluster)
     with lock.held("up"):
-        setup, runner = set_up(arguments.cluster)
+        setup, runner = set_up(cluster)
         tell_advice(setup)
     if arguments.json:
         sys.stdout.write(json.dumps({"steps": runner.records(), "seconds": runner.seconds()}, indent=2) + "\n")
