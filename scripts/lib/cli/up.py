@@ -16,7 +16,6 @@ from environment import environment
 from settings import ROOT, Cluster, Paths
 
 DATA_GROUP = "data"
-JOB_USER = 1000
 _APPLICATIONS_SECONDS = 600
 
 
@@ -90,12 +89,7 @@ class Setup:
         return environments.make(context, DATA_GROUP).name
 
     def _host(self, context: Context) -> str:
-        note = ansible.playbook(context, "site.yml", self.cluster.name, self.paths)
-        # What jobs share lies with the caches, not with the state, and belongs to the account that jobs run as.
-        shared = self.paths.cache / "runner"
-        shared.mkdir(mode=0o755, exist_ok=True)
-        os.chown(shared, JOB_USER, JOB_USER)
-        return note
+        return ansible.playbook(context, "site.yml", self.cluster.name, self.paths)
 
     def _first_push(self, context: Context) -> str:
         source, url = git.checkout(ROOT), self.cluster.forge.clone_url
