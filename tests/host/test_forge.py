@@ -74,7 +74,7 @@ def test_the_bots_token_reaches_its_repository_and_nothing_else(
 ) -> None:
     bot = Client(forge_api, f"token {secrets['forge-bot-token']}")
     assert bot.ask(repository)[0] == 200
-    assert bot.ask("user")[0] == 403
+    assert bot.ask("user/settings", "PATCH", {"full_name": "somebody else"})[0] == 403
     assert bot.ask("admin/users")[0] == 403
     assert bot.ask(f"{repository}/branch_protections/main", "DELETE")[0] in {403, 404}
 

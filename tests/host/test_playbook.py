@@ -85,7 +85,7 @@ def test_the_platform_of_another_state_directory_is_not_taken_down(
         ({"preflight_systems": {"fedora": 40}}, "/etc/os-release:"),
         (
             {"preflight_ports": [{"service": "a test", "address": "127.0.0.1", "port": 0}]},
-            "in use by python",
+            f"(pid {os.getpid()})",
         ),
     ],
 )

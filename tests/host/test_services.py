@@ -147,6 +147,7 @@ def test_the_kubelet_wants_a_login(cluster: Cluster) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         opener.open(f"https://{cluster.kubernetes.node_address}:10250/pods", timeout=20)
     assert refused.value.code == 401
+    refused.value.close()
 
 
 @pytest.fixture
