@@ -11,18 +11,16 @@ import facts
 from plugins import install
 from settings import ROOT, Cluster, Paths
 
-ARGOCD_CONTEXT = "argocd"
-
 
 def environment(cluster: Cluster, paths: Paths, base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables for `cluster`, to be added to `base`; changes nothing on this host."""
     return {
         **facts.variables(cluster),
-        # Through the Kubernetes API, so there is no login to keep; it takes its namespace from a kubeconfig's context.
-        "ARGOCD_OPTS": f"--core --kube-context {ARGOCD_CONTEXT}",
+        # Through the Kubernetes API, so there is no login to keep; its namespace is the current context's.
+        "ARGOCD_OPTS": "--core",
         "AWS_CONFIG_FILE": str(paths.aws_config),
         "AWS_SHARED_CREDENTIALS_FILE": str(paths.aws_credentials),
-        "KUBECONFIG": os.pathsep.join([str(paths.kubeconfig), str(paths.argocd_context)]),
+        "KUBECONFIG": os.pathsep.join([str(paths.argocd_context), str(paths.kubeconfig)]),
         "ML_PLATFORM_CACHE_DIR": str(paths.cache),
         "ML_PLATFORM_PYTHON": sys.executable,
         "ML_PLATFORM_ROOT": str(ROOT),

@@ -373,7 +373,7 @@ class Paths:
 
     @property
     def argocd_context(self) -> Path:
-        """A kubeconfig that adds to the cluster's own one a context in Argo CD's namespace."""
+        """A kubeconfig that puts a context in Argo CD's namespace before the cluster's own."""
         return self.state / "argocd" / "context.conf"
 
     @property

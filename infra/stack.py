@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from environment import ARGOCD_CONTEXT, environment
+from environment import environment
 from plugins import install
 from settings import PROJECT, ROOT, Cluster, Paths, SettingsError
 
@@ -29,7 +29,7 @@ def prepare(cluster: Cluster, paths: Paths, report: Callable[[str], None], root:
     paths.pulumi.mkdir(mode=0o700, parents=True, exist_ok=True)
     _link_stack_file(cluster, paths, root)
     _write_aws_files(cluster, paths)
-    _write_argocd_context(paths)
+    _write_argocd_context(cluster, paths)
     checkpoint = paths.pulumi / ".pulumi" / "stacks" / PROJECT / f"{cluster.name}.json"
     _restore(checkpoint, report)
     if not checkpoint.is_file():
@@ -60,15 +60,16 @@ def _write_aws_files(cluster: Cluster, paths: Paths) -> None:
     _write(paths.aws_credentials, credentials)
 
 
-def _write_argocd_context(paths: Paths) -> None:
-    """A context for `argocd --core`, by the names in the cluster's kubeconfig."""
+def _write_argocd_context(cluster: Cluster, paths: Paths) -> None:
+    """The current context of a shell: Argo CD's namespace, because `argocd --core` looks nowhere else."""
     try:
         admin = yaml.safe_load(paths.kubeconfig.read_text(encoding="utf-8"))
         context = {"cluster": admin["clusters"][0]["name"], "user": admin["users"][0]["name"], "namespace": ARGOCD}
     except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError):
         return  # there is no cluster yet; what needs one says so
-    contexts = [{"name": ARGOCD_CONTEXT, "context": context}]
-    _write(paths.argocd_context, json.dumps({"apiVersion": "v1", "kind": "Config", "contexts": contexts}) + "\n")
+    contexts = [{"name": cluster.name, "context": context}]
+    document = {"apiVersion": "v1", "kind": "Config", "contexts": contexts, "current-context": cluster.name}
+    _write(paths.argocd_context, json.dumps(document) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

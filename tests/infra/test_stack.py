@@ -54,12 +54,14 @@ def test_s3_tools_find_the_store_and_only_this_user_the_key(paths: Paths) -> Non
 
 
 def test_argocd_has_a_context_once_there_is_a_cluster(paths: Paths) -> None:
-    stack._write_argocd_context(paths)
+    stack._write_argocd_context(CLUSTER, paths)
     assert not paths.argocd_context.exists()
     paths.kubeconfig.write_text("clusters: [{name: c}]\nusers: [{name: u}]\n")
-    stack._write_argocd_context(paths)
-    (context,) = json.loads(paths.argocd_context.read_text())["contexts"]
-    assert context == {"name": "argocd", "context": {"cluster": "c", "user": "u", "namespace": "argocd"}}
+    stack._write_argocd_context(CLUSTER, paths)
+    written = json.loads(paths.argocd_context.read_text())
+    (context,) = written["contexts"]
+    assert context == {"name": "local", "context": {"cluster": "c", "user": "u", "namespace": "argocd"}}
+    assert written["current-context"] == "local"
 
 
 class TestAPowerCut:

@@ -42,7 +42,7 @@ class ControlPlane:
                     "user": {"client-certificate-data": data("admin.crt"), "client-key-data": data("admin.key")},
                 }
             ],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "argocd"}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
             "current-context": "x",
         }
         self.kubeconfig.write_text(json.dumps(config))
