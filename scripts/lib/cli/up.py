@@ -7,6 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.markup import escape
+
 import stack
 from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock
 from cli.failure import Failure
@@ -49,17 +51,23 @@ class Setup:
             Step("applications", "Wait for Argo CD's Applications", self._applications, after=("first-push", "stack")),
         ]
 
-    def is_unchanged(self) -> bool:
-        """Whether the last setup was made from this very input and everything is well."""
-        if fingerprint.recorded(self.stamp) != fingerprint.of_checkout(ROOT):
-            return False
-        return all(check.ok for check in health.all_of(self.cluster, self.paths))
+    def reason(self) -> str:
+        """Why there is something to do; "" when the last setup was made from this very input and everything is well."""
+        recorded = fingerprint.recorded(self.stamp)
+        if recorded is None:
+            return "no setup has finished here since the last change or scripts/down"
+        if recorded != fingerprint.of_checkout(ROOT):
+            return "what the platform is made from has changed"
+        wrong = [check for check in health.all_of(self.cluster, self.paths) if not check.ok]
+        return f"{wrong[0].name}: {wrong[0].detail}" if wrong else ""
 
     def run(self, runner: Runner) -> bool:
         """Do what is needed; returns whether anything was. Raises Failure."""
         git.checkout(ROOT)
-        if self.is_unchanged():
+        reason = self.reason()
+        if not reason:
             return False
+        runner.console.print(f"[dim]{escape(reason)}[/dim]")
         if os.geteuid() != 0:
             raise Failure("only root can set up a host", "run it as root, for example with sudo")
         before = fingerprint.of_checkout(ROOT)
