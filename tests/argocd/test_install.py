@@ -1,5 +1,6 @@
 """Argo CD as this platform installs it: upstream's objects, less what is not used."""
 
+import json
 from typing import Any
 
 import pytest
@@ -77,3 +78,19 @@ def test_the_namespaces_pod_security_admits_every_pod(argo: Argo, install: list[
             "spec": {**spec, "serviceAccountName": "default"},
         }
         apply(argo.plane, [{"apiVersion": "v1", "kind": "Pod", **pod}], dry_run=True)
+
+
+def test_a_generators_own_template_is_refused_by_name(argo: Argo, built: list[dict[str, Any]]) -> None:
+    """Its schema is left out for Pulumi's sake; that must not let it pass unseen."""
+    document = json.loads(json.dumps(next(item for item in built if item["kind"] == "ApplicationSet")))
+    document["spec"]["generators"] = [{"clusters": {"template": {"metadata": {}, "spec": {"project": "x"}}}}]
+    with pytest.raises(AssertionError, match=r'unknown field "template" in .*generators\.clusters'):
+        apply(argo.plane, [document], dry_run=True)
+
+
+def test_the_schemas_stay_small_enough_to_compare(install: list[dict[str, Any]]) -> None:
+    def size(value: Any) -> int:
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return 1 + sum(size(item) for item in items)
+
+    assert sum(size(item) for item in install) < 15_000

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.render
 
 IN_CLUSTER = "https://kubernetes.default.svc"
 # With these an app could raise its own rights, or reach what is Pulumi's.
-NEVER_FOR_APPS = {"ClusterRole", "ClusterRoleBinding", "Namespace", "Pod", "Role", "RoleBinding", "Secret"}
+NEVER_FOR_APPS = {"ClusterRole", "ClusterRoleBinding", "Namespace", "Role", "RoleBinding", "Secret"}
 
 
 @pytest.fixture(scope="module")
