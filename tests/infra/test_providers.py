@@ -1,0 +1,33 @@
+"""The providers reach this cluster's own services, and nothing that happens to be configured around them."""
+
+from pathlib import Path
+
+import pytest
+
+import host_state
+import providers
+from recording import Recording, record
+from settings import Paths, load_cluster
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Recording:
+    host_state.write(tmp_path)
+    cluster, paths = load_cluster("local"), Paths(tmp_path, tmp_path)
+    return record(lambda: (providers.object_store(cluster, paths), providers.objects(cluster, paths)))
+
+
+def test_the_store_is_the_clusters_and_its_key_a_secret(recorded: Recording) -> None:
+    store = recorded.one("pulumi:providers:aws", "object-store")
+    assert "http://10.254.254.1:7070" in store.inputs["endpoints"]
+    assert store.inputs["accessKey"] == "pulumi"
+    assert "secretKey" in store.secrets
+    assert store.inputs["skipRequestingAccountId"] == "true", "there is no AWS to ask"
+
+
+def test_a_renewed_certificate_replaces_nothing(recorded: Recording, tmp_path: Path) -> None:
+    cluster = recorded.one("pulumi:providers:kubernetes", "cluster").inputs
+    assert cluster["clusterIdentifier"] == "local"
+    assert cluster["kubeconfig"] == str(tmp_path / "kubernetes" / "admin.conf"), (
+        "by path: the state holds no credential"
+    )
