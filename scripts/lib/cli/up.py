@@ -145,6 +145,8 @@ class Setup:
 
         def waits_for() -> str | None:
             found = {one.name: one for one in applications.all_of(kubectl)}
+            if any(one.name == "root" and one.health == "Degraded" for one in found.values()):
+                applications.refresh_sets(kubectl)
             for name in health.PLATFORM_APPLICATIONS:
                 # Its last look at the forge may have been before the first push.
                 if name in found and name not in refreshed:
