@@ -75,6 +75,25 @@ def images_by_application(workloads: list[dict[str, Any]]) -> dict[str, tuple[st
     return {name: tuple(sorted(images)) for name, images in found.items()}
 
 
+def failed_sets(sets: list[dict[str, Any]]) -> dict[str, str]:
+    """The ApplicationSets that could not generate their Applications, and why."""
+    return {
+        one["metadata"]["name"]: condition.get("message", "")
+        for one in sets
+        for condition in one.get("status", {}).get("conditions", [])
+        if condition["type"] == "ErrorOccurred" and condition["status"] == "True"
+    }
+
+
+def retry_sets(kubectl: Kubectl) -> dict[str, str]:
+    """Have every failed ApplicationSet try again now; by itself it waits three minutes. Returns why each had failed."""
+    failed = failed_sets(kubectl.items("applicationsets.argoproj.io", "-n", NAMESPACE))
+    for name in failed:
+        annotation = "argocd.argoproj.io/application-set-refresh=true"
+        kubectl.run("annotate", "applicationsets.argoproj.io", name, "-n", NAMESPACE, annotation, "--overwrite")
+    return failed
+
+
 def refresh(kubectl: Kubectl, name: str) -> None:
     """Ask Argo CD to compare the Application with git now instead of at its next poll. Raises Failure."""
     kubectl.run(

@@ -144,6 +144,9 @@ class Setup:
         wanted: dict[str, str] = json.loads((self.paths.state / "images.json").read_text(encoding="utf-8"))
 
         def waits_for() -> str | None:
+            # One that met a repository server which was still starting.
+            if failed := applications.retry_sets(kubectl):
+                return "; ".join(f"ApplicationSet {name}: {why}" for name, why in failed.items())
             found = {one.name: one for one in applications.all_of(kubectl)}
             if any(one.name == "root" and one.health == "Degraded" for one in found.values()):
                 applications.refresh_sets(kubectl)

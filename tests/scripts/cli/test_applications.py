@@ -58,3 +58,15 @@ def test_images_are_those_that_an_applications_workloads_ask_for() -> None:
         ]
     )
     assert found == {"classifier-dev": ("c@sha256:1", "sidecar")}
+
+
+def test_a_set_that_failed_is_named_with_its_reason() -> None:
+    def one(name: str, error: str) -> dict[str, Any]:
+        conditions = [
+            {"type": "ErrorOccurred", "status": error, "message": "no repository server"},
+            {"type": "ParametersGenerated", "status": "True"},
+        ]
+        return {"metadata": {"name": name}, "status": {"conditions": conditions}}
+
+    sets = [one("apps", "False"), one("platform", "True"), {"metadata": {"name": "new"}}]
+    assert applications.failed_sets(sets) == {"platform": "no repository server"}
