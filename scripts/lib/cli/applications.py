@@ -105,17 +105,3 @@ def refresh(kubectl: Kubectl, name: str) -> None:
         "argocd.argoproj.io/refresh=normal",
         "--overwrite",
     )
-
-
-def refresh_sets(kubectl: Kubectl) -> None:
-    """Ask the ApplicationSets to generate now: after an error, such as a repo server that was still starting, they
-    wait three minutes. Raises Failure."""
-    kubectl.run(
-        "annotate",
-        "applicationsets.argoproj.io",
-        "--all",
-        "-n",
-        NAMESPACE,
-        "argocd.argoproj.io/application-set-refresh=true",
-        "--overwrite",
-    )

@@ -148,8 +148,6 @@ class Setup:
             if failed := applications.retry_sets(kubectl):
                 return "; ".join(f"ApplicationSet {name}: {why}" for name, why in failed.items())
             found = {one.name: one for one in applications.all_of(kubectl)}
-            if any(one.name == "root" and one.health == "Degraded" for one in found.values()):
-                applications.refresh_sets(kubectl)
             for name in health.PLATFORM_APPLICATIONS:
                 # Its last look at the forge may have been before the first push.
                 if name in found and name not in refreshed:
