@@ -10,14 +10,19 @@ from cli.failure import Failure
 
 # A host has one platform, whatever its state directory, so the lock belongs to the host. /run/lock is emptied at boot.
 PATH = Path("/run/lock/ml-platform.lock")
+# Names the process that holds the lock for all verbs that it starts.
+_SESSION = "ML_PLATFORM_LOCK_SESSION"
 
 
 @contextmanager
 def held(verb: str, path: Path = PATH) -> Iterator[None]:
     """Hold the host's lock. Raises Failure naming the verb and the process that has it.
 
-    The kernel drops the lock with its process, so one left by a killed run never blocks the next.
+    The kernel drops the lock with its process, so one left by a killed run never blocks the next. A verb that the
+    holder of `session` starts takes a second lock, so that verbs inside a session exclude each other too.
     """
+    if os.environ.get(_SESSION, "none") == _holder(path)[0]:
+        path = path.with_name(f"{path.name}.inner")
     descriptor = _acquire(path)
     try:
         os.ftruncate(descriptor, 0)
@@ -26,6 +31,26 @@ def held(verb: str, path: Path = PATH) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextmanager
+def session(verb: str, path: Path = PATH) -> Iterator[None]:
+    """Hold the host's lock while this process runs verbs one after the other. Raises Failure like `held`."""
+    with held(verb, path):
+        os.environ[_SESSION] = str(os.getpid())
+        try:
+            yield
+        finally:
+            del os.environ[_SESSION]
+
+
+def _holder(path: Path) -> tuple[str, str]:
+    """Process and verb that a lock file names, both empty when there is none."""
+    try:
+        pid, _, verb = path.read_text(encoding="utf-8").strip().partition(" ")
+    except OSError:
+        return "", ""
+    return pid, verb
 
 
 def _acquire(path: Path) -> int:
@@ -38,9 +63,8 @@ def _acquire(path: Path) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(descriptor, 200).decode(errors="replace").strip()
             os.close(descriptor)
-            pid, _, verb = holder.partition(" ")
+            pid, verb = _holder(path)
             raise Failure(
                 f"{verb or 'another verb'} (process {pid or 'unknown'}) is changing the platform",
                 f"wait until it ends, or stop it (kill {pid or '<pid>'}), then run this again",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cli import app, console, environments, evidence, process, steps
+from cli import app, console, environments, evidence, lock, process, steps
 from cli.failure import BadInput, Failure
 from settings import ROOT, Paths
 
@@ -175,7 +175,12 @@ def everything(session: Session) -> None:
 
 
 def live(session: Session, tiers: list[Tier]) -> None:
-    """The tiers that need the platform, which is set up for them."""
+    """The tiers that need the platform, which is set up for them and belongs to them until they are done."""
+    with lock.session("test"):
+        _live(session, tiers)
+
+
+def _live(session: Session, tiers: list[Tier]) -> None:
     if session.command("up", ROOT / "scripts" / "up"):
         for tier in tiers:
             session.pytest([tier])

@@ -47,3 +47,35 @@ def test_a_place_that_cannot_be_written_is_a_clear_failure(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(Failure, match="cannot be written"), lock.held("up", tmp_path / "file" / "lock"):
         pass
+
+
+def run(program: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """A verb in a process of its own, which has what this process exports."""
+    code = f"import pathlib\nfrom cli import lock\npath = pathlib.Path({str(path)!r})\n{program}"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+
+
+def test_a_session_lets_its_own_verbs_pass_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    verb = "with lock.held('up', path): print('done')"
+    with lock.session("test", path):
+        assert run(verb, path).stdout == "done\n"
+        with monkeypatch.context() as stranger:
+            stranger.delenv("ML_PLATFORM_LOCK_SESSION")
+            assert f"scripts/test (process {os.getpid()})" in run(verb, path).stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verbs_of_one_session_exclude_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    verb = "with lock.held('up', path):\n  with lock.held('down', path): pass"
+    with lock.session("test", path):
+        assert "scripts/up (process" in run(verb, path).stderr
+
+
+def test_a_session_that_is_over_gives_no_way_past_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    monkeypatch.setenv("ML_PLATFORM_LOCK_SESSION", "1")
+    with lock.held("up", path):
+        assert "scripts/up (process" in run("with lock.held('down', path): pass", path).stderr
