@@ -4,6 +4,8 @@ import ipaddress
 import re
 import socket
 import struct
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -104,27 +106,32 @@ def test_the_cluster_dns_answers_through_its_service_address(cluster: Cluster) -
 
 
 @pytest.fixture
-def neighbour(host: Host, cluster: Cluster) -> Iterator[Callable[[str, int], bool]]:
+def neighbour(host: Host) -> Iterator[Callable[[str, int], bool]]:
     """A machine beside this one that sends the cluster's addresses here: whether it gets a connection there."""
-    name, ours, theirs = "ml-neighbour", "198.51.100.129", "198.51.100.130"
-    for command in (
-        f"ip netns add {name}",
-        f"ip link add ml-test0 type veth peer name eth0 netns {name}",
-        f"ip address add {ours}/30 dev ml-test0",
-        "ip link set ml-test0 up",
-        f"ip --netns {name} address add {theirs}/30 dev eth0",
-        f"ip --netns {name} link set eth0 up",
-        f"ip --netns {name} route add default via {ours}",
-    ):
-        host.check_output(command)
+    # A process's own network; `ip netns` would leave a mount behind.
+    machine = subprocess.Popen(["unshare", "--net", "sleep", "600"])
+    inside = f"nsenter --net=/proc/{machine.pid}/ns/net"
+    time.sleep(0.5)
+    try:
+        for command in (
+            f"ip link add ml-test0 type veth peer name eth0 netns {machine.pid}",
+            "ip address add 198.51.100.129/30 dev ml-test0",
+            "ip link set ml-test0 up",
+            f"{inside} ip address add 198.51.100.130/30 dev eth0",
+            f"{inside} ip link set eth0 up",
+            f"{inside} ip route add default via 198.51.100.129",
+        ):
+            host.check_output(command)
+        yield lambda address, port: bool(host.run(f"{inside} {connect(address, port)}").rc == 0)
+    finally:
+        machine.kill()
+        machine.wait()
+        host.run("ip link delete ml-test0")
 
-    def reaches(address: str, port: int) -> bool:
-        probe = f"exec 3<>/dev/tcp/{address}/{port}"
-        return bool(host.run(f"timeout 3 ip netns exec {name} bash -c '{probe}'").rc == 0)
 
-    yield reaches
-    host.run(f"ip netns delete {name}")
-    host.run("ip link delete ml-test0")
+def connect(address: str, port: int) -> str:
+    """A command that succeeds where a TCP connection does."""
+    return f"timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/{port}'"
 
 
 def test_a_neighbour_reaches_neither_services_nor_pods(
@@ -143,5 +150,5 @@ def test_a_neighbour_reaches_neither_services_nor_pods(
         (cluster.kubernetes.dns_address, 53),
         (dns, 53),
     ]
-    assert all(host.run(f"timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/{port}'").rc == 0 for address, port in targets)
+    assert all(host.run(connect(address, port)).rc == 0 for address, port in targets)
     assert [target for target in targets if neighbour(*target)] == []
