@@ -4,9 +4,10 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from digits import dataset, held_out, params, prepare
 from digits.errors import UserError
-from PIL import Image
 from settings import ROOT
 
 SETTINGS = params.load(ROOT / "ml" / "params.yaml").prepare
