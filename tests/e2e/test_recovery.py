@@ -68,7 +68,7 @@ def test_an_interrupted_up_is_finished_by_the_next(live: Platform) -> None:
         stderr=subprocess.PIPE,
         text=True,
         # A shell's background jobs ignore interrupts, and what they start inherits that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
     )
     time.sleep(12)
     interrupted.send_signal(signal.SIGINT)
