@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from live import Platform, eventually
+from live import Platform, eventually, interrupted
 
 from cli import health, loop
 from settings import ROOT
@@ -92,10 +92,7 @@ def test_a_killed_up_is_finished_by_the_next(live: Platform) -> None:
 def test_down_and_up_restore_the_same_deployments(live: Platform) -> None:
     before = live.deployed()
     assert f"{loop.APP}-{live.stage}" in before
-    interrupted = subprocess.Popen([ROOT / "scripts" / "down"], stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
-    interrupted.send_signal(signal.SIGINT)
-    interrupted.communicate(timeout=120)
+    interrupted("down", after=4)
     live.verb("down")
     assert not live.status()["ok"]
     assert live.paths.secrets.is_dir()

@@ -1,6 +1,7 @@
 """The running platform as the end-to-end tests use it."""
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -89,6 +90,24 @@ class Platform:
         return [
             one["metadata"]["name"] for one in found if not one["metadata"]["name"].startswith("runner-controller-")
         ]
+
+
+def interrupted(verb: str, after: float) -> str:
+    """Start scripts/<verb>, press Ctrl-C `after` seconds later, expect a clean end and return what it said."""
+    running = subprocess.Popen(
+        [ROOT / "scripts" / verb],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(after)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=180)
+    assert running.returncode == 130, f"exit status {running.returncode}\n{said}"
+    assert "Traceback" not in said
+    return said
 
 
 def eventually(probe: Callable[[], T | None], seconds: float, what: str, every: float = 1.0) -> T:
