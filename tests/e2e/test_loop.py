@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from live import Platform
+from live import Platform, eventually
 
 from cli import health, loop
 from settings import ROOT
@@ -95,7 +95,8 @@ def test_the_first_push_started_no_workflow(demo: Report, live: Platform) -> Non
 
 
 def test_no_job_pod_is_left(second: Report, live: Platform) -> None:
-    assert live.job_pods() == []
+    # Main's own release of the last merge may still be running.
+    eventually(lambda: True if live.job_pods() == [] else None, 300, "the end of every job pod")
 
 
 def test_a_second_demo_reuses_the_platform_and_changes_something_else(demo: Report, second: Report) -> None:
