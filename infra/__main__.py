@@ -3,13 +3,13 @@
 import pulumi
 
 import local
-from settings import Paths, SettingsError, load_cluster
+from settings import Paths, SettingsError, load_local
 
 COMPOSERS = {"local": local.compose}
 
 
 def main() -> None:
-    cluster = load_cluster(pulumi.get_stack())
+    cluster = load_local(pulumi.get_stack())
     COMPOSERS[cluster.provider](cluster, Paths.from_environment())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import ROOT, Cluster, Paths, load_cluster
+from settings import ROOT, Cluster, Paths, load_local
 
 LIVE = ("host", "e2e")
 
@@ -38,7 +38,7 @@ def paths() -> Paths:
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """The facts of the cluster on one machine."""
-    return load_cluster("local")
+    return load_local("local")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from images.inputs import tool
 from images.registry import Registry
 from images.store import Outcome, Store
 from images.upstream import current_digest
-from settings import Paths, SettingsError, load_cluster
+from settings import Paths, SettingsError, load_local
 
 # Whose digests Pulumi hands to Argo CD, besides those of our own images.
 RECORDED = ("python",)
@@ -90,7 +90,7 @@ def _pin(only: Sequence[str] | None) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
-    cluster = load_cluster(options.cluster)
+    cluster = load_local(options.cluster)
     paths = Paths.from_environment()
     registry = None
     if not options.no_push:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from control_plane.argo import Argo
-from settings import ROOT, load_cluster
+from settings import ROOT, load_local
 
 pytestmark = pytest.mark.render
 
@@ -41,7 +41,7 @@ def test_no_project_has_a_wildcard_or_a_repository_of_its_own(projects: dict[str
 
 def test_apps_reach_exactly_the_stages_of_the_cluster(projects: dict[str, dict[str, Any]]) -> None:
     destinations = [(entry["server"], entry["namespace"]) for entry in projects["apps"]["destinations"]]
-    assert destinations == [(IN_CLUSTER, stage) for stage in load_cluster("local").stages]
+    assert destinations == [(IN_CLUSTER, stage) for stage in load_local("local").stages]
 
 
 def test_apps_cannot_raise_their_own_rights(projects: dict[str, dict[str, Any]]) -> None:
@@ -56,7 +56,7 @@ def test_the_platform_reaches_its_own_namespaces_only(projects: dict[str, dict[s
 
 @pytest.mark.parametrize("folder", ["applicationsets", "projects"])
 def test_no_file_names_a_registry_or_a_forge(folder: str) -> None:
-    cluster = load_cluster("local")
+    cluster = load_local("local")
     local = (cluster.kubernetes.node_address, cluster.registry.host, cluster.forge.url, cluster.forge.repository)
     for path in (ROOT / "argocd" / folder).iterdir():
         text = path.read_text()

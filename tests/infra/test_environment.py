@@ -5,9 +5,9 @@ from pathlib import Path
 
 import facts
 from environment import environment
-from settings import Paths, load_cluster
+from settings import Paths, load_local
 
-CLUSTER = load_cluster("local")
+CLUSTER = load_local("local")
 PATHS = Paths(Path("/state"), Path("/cache"))
 
 

@@ -1,11 +1,11 @@
 """Workloads and tools are told the same facts, all of them from the cluster's file."""
 
 import facts
-from settings import load_cluster
+from settings import load_local
 
 
 def test_the_variables_are_the_clusters() -> None:
-    cluster = load_cluster("local")
+    cluster = load_local("local")
     variables = facts.variables(cluster)
     assert variables["OBJECT_STORE_ENDPOINT"] == cluster.object_store.endpoint
     assert variables["FORGE_REPOSITORY"] == cluster.forge.repository

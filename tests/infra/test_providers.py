@@ -7,13 +7,13 @@ import pytest
 import host_state
 import providers
 from recording import Recording, record
-from settings import Paths, load_cluster
+from settings import Paths, load_local
 
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Recording:
     host_state.write(tmp_path)
-    cluster, paths = load_cluster("local"), Paths(tmp_path, tmp_path)
+    cluster, paths = load_local("local"), Paths(tmp_path, tmp_path)
     return record(lambda: (providers.object_store(cluster, paths), providers.objects(cluster, paths)))
 
 

@@ -9,9 +9,9 @@ import pytest
 
 import host_state
 import stack
-from settings import Paths, SettingsError, load_cluster
+from settings import Paths, SettingsError, load_local
 
-CLUSTER = load_cluster("local")
+CLUSTER = load_local("local")
 
 
 @pytest.fixture

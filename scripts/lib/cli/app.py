@@ -11,7 +11,7 @@ from types import FrameType
 
 from cli import console
 from cli.failure import BadInput, Failure, Interrupted
-from settings import Cluster, SettingsError, load_cluster
+from settings import Cluster, SettingsError, load_local
 
 Action = Callable[[argparse.Namespace], int]
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.ArgumentParser, action: Action, argv: Sequence[str] 
 
 def cluster(name: str) -> Cluster:
     """Load a cluster's facts, and have every client in this process reach it past a proxy. Raises SettingsError."""
-    loaded = load_cluster(name)
+    loaded = load_local(name)
     known = [item for item in (os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")).split(",") if item]
     if loaded.kubernetes.node_address not in known:
         # Programs differ in which spelling they read, and in whether a range means anything to them.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from settings import ROOT, load_cluster
+from settings import ROOT, load_local
 
 FOLDER = ROOT / "infra" / "ansible"
 ROLES = sorted(path for path in (FOLDER / "roles").iterdir() if path.is_dir())
@@ -86,7 +86,7 @@ def test_modes_are_quoted(path: Path) -> None:
 
 
 def test_no_fact_of_the_cluster_is_repeated() -> None:
-    kubernetes = load_cluster("local").kubernetes
+    kubernetes = load_local("local").kubernetes
     facts = [kubernetes.node_address, kubernetes.pod_cidr, kubernetes.service_cidr]
     for path in [*FOLDER.rglob("*.yml"), *FOLDER.rglob("*.j2"), *FOLDER.rglob("*.py")]:
         assert not [fact for fact in facts if fact in path.read_text()], path

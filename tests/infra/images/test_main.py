@@ -16,15 +16,15 @@ from images.__main__ import main
 from images.catalog import DIGESTS, images
 from images.registry import Registry
 from images.store import Outcome
-from settings import Paths, load_cluster
+from settings import Paths, load_local
 
 
 @pytest.fixture
 def platform(paths: Paths, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Paths:
     """The local cluster, with its registry and directories replaced by the test's own."""
-    cluster = load_cluster("local")
+    cluster = load_local("local")
     cluster = cluster.model_copy(update={"registry": cluster.registry.model_copy(update={"host": registry.host})})
-    monkeypatch.setattr(command_line, "load_cluster", lambda name: cluster)
+    monkeypatch.setattr(command_line, "load_local", lambda name: cluster)
     monkeypatch.setenv("ML_PLATFORM_STATE_DIR", str(paths.state))
     monkeypatch.setenv("ML_PLATFORM_CACHE_DIR", str(paths.cache))
     (paths.secrets / "registry-password").write_text(registry.password)

@@ -45,7 +45,7 @@ class Stack:
         """What `scripts/up` does before `pulumi up`; the lines it reports."""
         program = (
             "import json, settings, stack; paths = settings.Paths.from_environment(); lines = [];"
-            "env = stack.prepare(settings.load_cluster('local'), paths, lines.append);"
+            "env = stack.prepare(settings.load_local('local'), paths, lines.append);"
             "print(json.dumps([lines, env]))"
         )
         done = subprocess.run([sys.executable, "-c", program], env=self.environment, capture_output=True, text=True)

@@ -1,0 +1,34 @@
+"""The facts of a cluster (`clusters/<name>/cluster.yaml`) and the places on this host that hold its state.
+
+Ansible, Pulumi, the scripts and the tests read both from here. This package imports neither Pulumi nor a client
+library, so that every verb starts quickly.
+"""
+
+from settings.aws import AwsStage
+from settings.aws_shared import AwsShared
+from settings.errors import SettingsError
+from settings.files import AnyCluster, cluster_names, load_cluster, load_local, read_cluster
+from settings.local import LocalCluster
+from settings.paths import DOMAIN, PROJECT, ROOT, Paths
+from settings.section import Section
+
+# What the verbs of one machine call it.
+Cluster = LocalCluster
+
+__all__ = [
+    "DOMAIN",
+    "PROJECT",
+    "ROOT",
+    "AnyCluster",
+    "AwsShared",
+    "AwsStage",
+    "Cluster",
+    "LocalCluster",
+    "Paths",
+    "Section",
+    "SettingsError",
+    "cluster_names",
+    "load_cluster",
+    "load_local",
+    "read_cluster",
+]
