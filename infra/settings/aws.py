@@ -96,16 +96,36 @@ class Gpu(Section):
 
 
 class GitHub(Section):
-    """The repository that the cluster follows, and whose workflows may assume its roles."""
+    """The repository that the cluster follows, and whose workflows may assume its roles.
+
+    GitHub writes both numbers into the tokens of repositories made or renamed since July 2026, and of those that opted
+    in; `gh api repos/<owner>/<name> --jq '.owner.id, .id'` tells them.
+    """
 
     kind: Literal["github"]
     # Another server issues its tokens elsewhere, and the roles' trust names the issuer.
     url: Literal["https://github.com"]
     repository: Repository
+    owner_id: Annotated[int, Field(ge=1)] | None = None
+    repository_id: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def clone_url(self) -> str:
         return f"{self.url}/{self.repository}.git"
+
+    @property
+    def claim(self) -> str:
+        """The repository as the subject of GitHub's tokens names it."""
+        if self.owner_id is None:
+            return self.repository
+        owner, _, name = self.repository.partition("/")
+        return f"{owner}@{self.owner_id}/{name}@{self.repository_id}"
+
+    @model_validator(mode="after")
+    def _both_numbers(self) -> Self:
+        if (self.owner_id is None) != (self.repository_id is None):
+            raise ValueError("ownerId and repositoryId belong together; write both, or neither for an older repository")
+        return self
 
 
 class StageRetention(Section):

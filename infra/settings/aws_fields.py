@@ -11,8 +11,7 @@ from settings.fields import Bucket, Cidr
 
 ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/[A-Za-z0-9_+=,.@/-]+")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
-LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
-LOG_DAYS += (1096, 1827, 2192, 2557, 2922, 3288, 3653)
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 # Families with NVIDIA GPUs and x86 processors, which both the Auto Mode and the AL2023_x86_64_NVIDIA image serve.
 GPU_FAMILIES = ("g4dn", "g5", "g6", "g6e", "gr6", "p4d", "p4de", "p5", "p5e", "p5en")
 # What ECR caches without a credential.

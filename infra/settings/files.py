@@ -120,6 +120,10 @@ def _apart_from_others(stage: AwsStage, root: Path) -> None:
                 f"{_file(stage.name)}: network.cidr: {stage.network.cidr} overlaps {other.network.cidr}"
                 f" of {_file(name)}; choose a range apart"
             )
+        if stage.forge != other.forge:
+            raise SettingsError(
+                f"{_file(stage.name)}: forge: differs from that of {_file(name)}; one platform follows one repository"
+            )
         if twice := sorted(set(stage.stages) & set(other.stages)):
             raise SettingsError(
                 f"{_file(stage.name)}: stages: {', '.join(twice)} is hosted by {name} too; keep it in one"
