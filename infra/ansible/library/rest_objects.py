@@ -75,23 +75,31 @@ def ensure(api: Api, wanted: dict[str, Any], secrets: dict[str, str], dry_run: b
     always, initial = resolved(wanted.get("always", {}), secrets), resolved(wanted.get("initial", {}), secrets)
     if "only_if" in wanted and request(api, "GET", wanted["only_if"]) is None:
         return None
-    actual = request(api, "GET", path)
-    here = path
-    if "find" in wanted:
-        actual = next((item for item in actual or [] if not differs(item, wanted["find"])), None)
-        here = f"{path}/{actual['id']}" if actual else path
-    if actual is None:
+    actual = read(api, wanted)
+    created = actual is None
+    if created:
         how = {"method": "POST", "path": path if "find" in wanted else path.rsplit("/", 1)[0]}
         how |= wanted.get("create", {})
+        if dry_run:
+            return f"created {path}"
+        request(api, how["method"], how["path"], merged(desired, always, initial))
+        # A creation may take fewer keys than an update, and say nothing of those that it leaves out.
+        actual = read(api, wanted)
+    here = f"{path}/{actual['id']}" if actual and "find" in wanted else path
+    if actual is not None and differs(actual, desired):
+        how = {"method": "PATCH", "path": here} | wanted.get("update", {})
         if not dry_run:
-            request(api, how["method"], how["path"], merged(desired, always, initial))
-        return f"created {path}"
-    if not differs(actual, desired):
-        return None
-    how = {"method": "PATCH", "path": here} | wanted.get("update", {})
-    if not dry_run:
-        request(api, how["method"], how["path"], merged(desired, always))
-    return f"updated {here}"
+            request(api, how["method"], how["path"], merged(desired, always))
+        return f"created {path}" if created else f"updated {here}"
+    return f"created {path}" if created else None
+
+
+def read(api: Api, wanted: dict[str, Any]) -> Any:
+    """The object as it is, None when it is missing."""
+    actual = request(api, "GET", wanted["path"])
+    if "find" not in wanted:
+        return actual
+    return next((item for item in actual or [] if not differs(item, wanted["find"])), None)
 
 
 def main() -> None:

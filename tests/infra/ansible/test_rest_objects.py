@@ -12,11 +12,12 @@ from ansible.module_utils.rest import Api, basic
 
 
 class Store(ThreadingHTTPServer):
-    """Keeps objects by path and every request that changed one."""
+    """Keeps objects by path and every request that changed one. `created`: what a POST leaves, and where."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.objects: dict[str, Any] = {}
+        self.created: dict[str, tuple[str, Any]] = {}
         self.requests: list[tuple[str, str, Any]] = []
         self.authorization = ""
 
@@ -36,6 +37,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append((self.command, self.path, body))
+        if self.command == "POST" and self.path in self.server.created:
+            self.server.objects.update([self.server.created[self.path]])
         self.answer(422 if body.get("bad") else 201, body)
 
     do_PUT = do_PATCH = do_POST  # noqa: N815
@@ -78,6 +81,12 @@ def test_what_is_missing_is_created_with_its_initial_values(ensure: Any, store: 
     assert ensure(ORGANISATION) == "created orgs/ml"
     assert store.requests == [("POST", "/api/orgs", {"visibility": "private", "username": "ml"})]
     assert store.authorization == basic("admin", "secret")
+
+
+def test_keys_that_a_creation_left_out_are_set_at_once(ensure: Any, store: Store) -> None:
+    store.created = {"/api/orgs": ("/api/orgs/ml", {"visibility": "public"})}
+    assert ensure(ORGANISATION) == "created orgs/ml"
+    assert store.requests[1:] == [("PATCH", "/api/orgs/ml", {"visibility": "private"})]
 
 
 def test_what_fits_is_left_alone_whatever_else_it_has(ensure: Any, store: Store) -> None:
