@@ -174,7 +174,7 @@ BAD: dict[str, tuple[Document | str, str]] = {
     "two actions": (statement(Action=[trust.ASSUME, "sts:AssumeRole"]), "allow sts:AssumeRoleWithWebIdentity alone"),
     "one open statement of two": (beside(Condition={}), "statement 2 does not ask for an audience"),
     "root beside it": (
-        beside(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Action="sts:AssumeRole", Condition={}),
+        beside(Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, Action="sts:AssumeRole"),
         "statement 2 trusts {'AWS'",
     ),
     "a statement without effect": (without("Effect"), "has Effect None"),
