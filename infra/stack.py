@@ -11,18 +11,21 @@ from pathlib import Path
 
 import yaml
 
+import aws_state
 from environment import environment
 from plugins import install
-from settings import PROJECT, ROOT, Cluster, Paths, SettingsError
+from settings import PROJECT, ROOT, AnyCluster, Cluster, LocalCluster, Paths, SettingsError
 
 ARGOCD = "argocd"
 
 
-def prepare(cluster: Cluster, paths: Paths, report: Callable[[str], None], root: Path = ROOT) -> dict[str, str]:
+def prepare(cluster: AnyCluster, paths: Paths, report: Callable[[str], None], root: Path = ROOT) -> dict[str, str]:
     """Make plain `pulumi` commands work for `cluster` from `root`; instant when they do already.
 
     Returns the variables that those commands need, added to this process's own. Raises SettingsError.
     """
+    if not isinstance(cluster, LocalCluster):
+        return aws_state.prepare(cluster, paths, report, root)
     variables = {**os.environ, **environment(cluster, paths)}
     paths.secret("pulumi-passphrase")
     install.install(paths, variables, report)

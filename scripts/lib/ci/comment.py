@@ -47,16 +47,16 @@ def render(report: Report) -> str:
     if verdict and verdict.passed:
         parts.append(f"{verdict.summary}.")
     elif verdict:
-        parts.append("\n".join(f"- {_sentence(reason)}" for reason in verdict.reasons))
+        parts.append("\n".join(f"- {sentence(reason)}" for reason in verdict.reasons))
     else:
         parts.append("The lock is not fresh, so the pipeline runs on this commit. This comment is then written anew.")
-    parts += [_sentence(note) for note in report.notes]
+    parts += [sentence(note) for note in report.notes]
     parts += [text for text in (_metrics(report), _parameters(report), _curves(report), _confusion(report)) if text]
     parts.append(_footer(report))
     return "\n\n".join(parts) + "\n"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """One plain sentence. It may quote what a pull request wrote: no markup, no mention, no second line."""
     plain = " ".join(text.split())[:MOST_TEXT]
     for character, entity in ENTITIES.items():

@@ -1,16 +1,18 @@
 """Job `report`, always from main: judge a pull request in a status and one comment; commit what training left.
 
-Started by the pull request itself and again when its training ends. Each start looks at the facts (the head's files,
-what training left, main's metrics) and states what follows, so it does not matter which comes first or is repeated.
+The same for its infrastructure (`ci.infrastructure`), with a status and a comment of their own. Started by the pull
+request itself and again when its training or its preview ends. Each start looks at the facts (the head's files, what
+was left, main's metrics) and states what follows, so it does not matter which comes first or is repeated.
 The head's files are read as git objects; nothing of them is executed.
 """
 
 import dataclasses
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from ci import candidate, comment, environment, evidence, gate, git, lock, pipeline, remote
+from ci import candidate, comment, environment, evidence, gate, git, infrastructure, lock, pipeline, remote
 from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, Unacceptable, run
 from ci.metrics import Metrics
@@ -46,6 +48,7 @@ class Job:
     remote: git.Remote
     store: Store
     run_url: str
+    has_aws: bool = False
 
     def report(self, pull: PullRequest) -> None:
         """Bring status, comment and branch of one pull request up to date."""
@@ -57,15 +60,26 @@ class Job:
             return
         print(f"#{pull.number}: {head}")
         review = Review(pull, CommitTree(self.repository, head), CommitTree(self.repository, main))
-        base = self.repository.merge_base(main, head)
-        if base is None:
+        changed = self._changed(review)
+        if changed is None:
             self._refuse(review, f"this branch shares no history with {MAIN}: start it from {MAIN}")
-        elif not pipeline.affected(self.repository.changed(base, head), review.tree, FOLDER):
+            return
+        self._infrastructure(review, changed)
+        if not pipeline.affected(changed, review.tree, FOLDER):
             self._unaffected(review)
         elif pull.is_from_fork(self.forge.repository):
             self._refuse(review, f"forks are not trained here: a member pushes the branch to {self.forge.repository}")
         else:
             self._affected(review)
+
+    def _changed(self, review: Review) -> list[str] | None:
+        """Paths that differ from where the branch left main, `None` where it never was a part of that."""
+        base = self.repository.merge_base(review.main.commit, review.sha)
+        return None if base is None else self.repository.changed(base, review.sha)
+
+    def _infrastructure(self, review: Review, changed: list[str]) -> None:
+        part = infrastructure.Infrastructure(self.forge, self.store, self.has_aws, self.run_url)
+        part.report(infrastructure.Change(review.pull, review.tree, review.main, review.sha, changed))
 
     def _unaffected(self, review: Review) -> None:
         self._status(review.sha, "success", f"nothing under {FOLDER}/ changed")
@@ -117,7 +131,9 @@ class Job:
             print(f"{branch} has newer commits, which are trained by themselves: nothing was committed")
             return
         print(f"committed {head} on {branch}")
-        self._judge(dataclasses.replace(review, tree=CommitTree(self.repository, head)), line)
+        committed = dataclasses.replace(review, tree=CommitTree(self.repository, head))
+        self._infrastructure(committed, self._changed(committed) or [])
+        self._judge(committed, line)
 
     def _judge(self, review: Review, line: pipeline.Pipeline) -> None:
         """The lock is fresh: compare with main."""
@@ -211,6 +227,8 @@ def main() -> None:
         remote=git.Remote(place.clone_url, token),
         store=Store.connect(environment.require("DATA_BUCKET")),
         run_url=place.run_url(),
+        # On GitHub there is AWS; elsewhere there may be an emulator of it.
+        has_aws=place.kind == "github" or bool(os.environ.get("AWS_ENDPOINT_URL")),
     )
     pulls = pull_requests(job.forge, environment.event())
     if not pulls:

@@ -3,8 +3,8 @@
 from urllib.parse import quote
 
 from forge.http import Credentials, ForgeError
-from forge.models import Branch
-from forge.rest import RestForge
+from forge.models import Branch, PullRequest
+from forge.rest import RestForge, pull_request
 
 
 class Gitea(RestForge):
@@ -18,6 +18,10 @@ class Gitea(RestForge):
     def __init__(self, url: str, repository: str, credentials: Credentials | None) -> None:
         url = url.rstrip("/")
         super().__init__(url, f"{url}/api/v1", repository, credentials)
+
+    def merged_by(self, sha: str) -> PullRequest | None:
+        answer = self._api.find(f"{self._repo}/commits/{sha}/pull")
+        return None if answer is None else pull_request(answer)
 
     def _merge(self, number: int, head_sha: str) -> None:
         self._api.json("POST", f"{self._repo}/pulls/{number}/merge", {"Do": "merge", "head_commit_id": head_sha})

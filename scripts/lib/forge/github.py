@@ -3,8 +3,8 @@
 from urllib.parse import quote
 
 from forge.http import Credentials, ForgeError
-from forge.models import Branch
-from forge.rest import RestForge
+from forge.models import Branch, PullRequest
+from forge.rest import RestForge, pull_request
 
 
 class GitHub(RestForge):
@@ -19,6 +19,11 @@ class GitHub(RestForge):
         url = url.rstrip("/")
         api = "https://api.github.com" if url == "https://github.com" else f"{url}/api/v3"
         super().__init__(url, api, repository, credentials)
+
+    def merged_by(self, sha: str) -> PullRequest | None:
+        # All that hold the commit, those into other branches and open ones among them.
+        found = [pull_request(entry) for entry in self._api.pages(f"{self._repo}/commits/{sha}/pulls")]
+        return next((pull for pull in found if pull.merged and pull.merge_sha == sha), None)
 
     def _merge(self, number: int, head_sha: str) -> None:
         self._api.json("PUT", f"{self._repo}/pulls/{number}/merge", {"merge_method": "merge", "sha": head_sha})

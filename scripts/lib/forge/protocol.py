@@ -23,6 +23,9 @@ class Forge(Protocol):
     def pull_requests(self, base: str | None = None) -> list[PullRequest]:
         """The open pull requests, newest first; only those into `base` where it is given."""
 
+    def merged_by(self, sha: str) -> PullRequest | None:
+        """The pull request whose merge made the commit `sha`, `None` where it came by another way."""
+
     def create_pull_request(self, title: str, body: str, head: str, base: str) -> PullRequest:
         """Open a pull request from branch `head` of this repository into `base`."""
 

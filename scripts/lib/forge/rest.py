@@ -27,15 +27,18 @@ class RestForge:
         return Repository(answer["full_name"], answer["default_branch"], answer["private"], answer["html_url"])
 
     def pull_request(self, number: int) -> PullRequest:
-        return _pull_request(self._api.json("GET", f"{self._repo}/pulls/{number}"))
+        return pull_request(self._api.json("GET", f"{self._repo}/pulls/{number}"))
 
     def pull_requests(self, base: str | None = None) -> list[PullRequest]:
-        entries = [_pull_request(entry) for entry in self._api.pages(f"{self._repo}/pulls", {"state": "open"})]
+        entries = [pull_request(entry) for entry in self._api.pages(f"{self._repo}/pulls", {"state": "open"})]
         return [entry for entry in entries if base in (None, entry.base_branch)]
+
+    def merged_by(self, sha: str) -> PullRequest | None:
+        raise NotImplementedError
 
     def create_pull_request(self, title: str, body: str, head: str, base: str) -> PullRequest:
         request = {"title": title, "body": body, "head": head, "base": base}
-        return _pull_request(self._api.json("POST", f"{self._repo}/pulls", request))
+        return pull_request(self._api.json("POST", f"{self._repo}/pulls", request))
 
     def close_pull_request(self, number: int) -> None:
         self._api.json("PATCH", f"{self._repo}/pulls/{number}", {"state": "closed"})
@@ -145,7 +148,8 @@ class RestForge:
         self._api.close()
 
 
-def _pull_request(entry: dict[str, Any]) -> PullRequest:
+def pull_request(entry: dict[str, Any]) -> PullRequest:
+    """A pull request as the API gives it."""
     head, base = entry["head"], entry["base"]
     return PullRequest(
         number=entry["number"],

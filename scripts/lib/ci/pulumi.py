@@ -1,0 +1,57 @@
+"""Runs the Pulumi command line on one stack on AWS, and turns its record into a plan."""
+
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import aws_state
+from ci import events, login
+from ci.failure import Failure
+from ci.plan import MOST_TEXT, Plan
+from settings import Paths, SettingsError
+
+COMMANDS = {
+    "preview": ("preview",),
+    "deploy": ("up", "--yes", "--skip-preview", "--suppress-permalink=true"),
+}
+
+
+def ready(name: str, purpose: Literal["preview", "deploy"], root: Path) -> dict[str, str]:
+    """The environment in which `pulumi` works on a stack, with the credentials of one purpose. Raises `Failure`.
+
+    Only a deployment makes a stack that is not there yet.
+    """
+    cluster = login.aws_cluster(name)
+    variables = login.environment(cluster, purpose)
+    try:
+        paths = Paths.from_environment(variables)
+        return aws_state.prepare(cluster, paths, print, root, base=variables, create=purpose == "deploy")
+    except SettingsError as error:
+        raise Failure(str(error)) from None
+
+
+def run(purpose: Literal["preview", "deploy"], root: Path, variables: Mapping[str, str]) -> Plan:
+    """Preview or update the stack that `variables` select; the command's own output goes to the job's log."""
+    with tempfile.TemporaryDirectory() as folder:
+        record, complaints = Path(folder, "events"), Path(folder, "stderr")
+        command = ["pulumi", *COMMANDS[purpose], "--non-interactive", "--color=never", f"--event-log={record}"]
+        print(f"+ {' '.join(command[:-1])}")
+        with complaints.open("wb") as stderr:
+            try:
+                done = subprocess.run(command, cwd=root, env=dict(variables), stderr=stderr)
+            except OSError as error:
+                raise Failure(f"{command[0]} cannot be started: {error.strerror}") from None
+        said = complaints.read_text(encoding="utf-8", errors="replace")
+        print(said, end="")
+        lines = record.read_text(encoding="utf-8", errors="replace").splitlines() if record.exists() else []
+    return events.plan(lines, _failure(done.returncode, said))
+
+
+def _failure(status: int, said: str) -> str:
+    """What the command line complained about before or beside the engine; empty where it ended well."""
+    if status == 0:
+        return ""
+    text = events.without_traceback(events.plain(said)).removeprefix("error: ")
+    return text[:MOST_TEXT] or f"pulumi ended with status {status} and said nothing"
