@@ -15,7 +15,7 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-import emulator
+import emulation
 import naming
 from environment import emulated_stack_file, environment, state_account
 from plugins import install
@@ -42,7 +42,7 @@ def prepare(
     """
     variables = {**base, **environment(cluster, paths, base, root)}
     install.install(paths, variables, report)
-    if emulator.endpoint(base):
+    if emulation.endpoint(base):
         _copy_stack_file(cluster.name, paths, root)
     if not exists(cluster, variables, root):
         if not create:
@@ -51,7 +51,7 @@ def prepare(
             )
         report(f"Making the stack {cluster.name}")
         _init(cluster, paths, variables, root)
-    elif not emulator.endpoint(base):
+    elif not emulation.endpoint(base):
         _require_stack_file(cluster.name, root)
     return variables
 
@@ -102,7 +102,7 @@ def client(service: str, variables: Mapping[str, str]) -> Any:
         region_name=variables.get("AWS_REGION"),
     )
     config = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=10, read_timeout=60)
-    return session.client(service, endpoint_url=variables.get(emulator.VARIABLE) or None, config=config)
+    return session.client(service, endpoint_url=variables.get(emulation.VARIABLE) or None, config=config)
 
 
 def _require_stack_file(stack: str, root: Path) -> None:
@@ -114,7 +114,7 @@ def _require_stack_file(stack: str, root: Path) -> None:
 
 def _init(cluster: AwsCluster, paths: Paths, variables: Mapping[str, str], root: Path) -> None:
     folder, provider = root, naming.secrets_provider(cluster.name, state_account(cluster, root), cluster.region)
-    if emulator.endpoint(variables):
+    if emulation.endpoint(variables):
         # `stack init` writes the settings beside the project that it finds, so it is shown another one.
         folder, provider = emulated_stack_file(cluster.name, paths).parent, "passphrase"
         project = {"name": PROJECT, "runtime": "python"}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import emulator
+import emulation
 import facts
 import naming
 from plugins import install
@@ -66,11 +66,11 @@ def _aws(cluster: AwsStage | AwsShared, paths: Paths, base: Mapping[str, str], r
     ):
         if base.get(variable) == str(local):
             variables[variable] = str(Path.home() / ".aws" / usual)
-    if endpoint := emulator.endpoint(base):
-        variables |= emulator.CREDENTIALS
+    if endpoint := emulation.endpoint(base):
+        variables |= emulation.CREDENTIALS
         variables |= {
-            emulator.VARIABLE: endpoint,
-            "PULUMI_CONFIG_PASSPHRASE": emulator.PASSPHRASE,
+            emulation.VARIABLE: endpoint,
+            "PULUMI_CONFIG_PASSPHRASE": emulation.PASSPHRASE,
             # The command line's --config-file, for every command that has it.
             "PULUMI_OPTION_CONFIG_FILE": str(emulated_stack_file(cluster.name, paths)),
         }

@@ -20,7 +20,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-import emulator
+import emulation
 import naming
 from ci.failure import Failure, run
 from settings import AwsShared, AwsStage, SettingsError, load_cluster
@@ -43,7 +43,7 @@ class Source(Enum):
 def source(variables: Mapping[str, str] = os.environ) -> Source:
     """Where credentials come from here. Raises `Failure` for an emulator's address that can be none."""
     try:
-        if emulator.endpoint(variables):
+        if emulation.endpoint(variables):
             return Source.EMULATOR
     except SettingsError as error:
         raise Failure(str(error)) from None
@@ -66,14 +66,14 @@ def environment(
     """
     match source(variables):
         case Source.EMULATOR:
-            found = {**emulator.CREDENTIALS, emulator.VARIABLE: variables[emulator.VARIABLE]}
+            found = {**emulation.CREDENTIALS, emulation.VARIABLE: variables[emulation.VARIABLE]}
         case Source.OIDC:
             name = naming.preview_role() if purpose == "preview" else naming.deploy_role(cluster.name)
             found = _assume(naming.role_arn(cluster.account, name), cluster.region, _identity(variables), sts)
         case Source.NONE:
             raise Failure(
                 f"no AWS credentials for {cluster.name}: on GitHub give the job `id-token: write`; elsewhere set the"
-                f" repository's Actions variable {emulator.VARIABLE} to an emulator"
+                f" repository's Actions variable {emulation.VARIABLE} to an emulator"
             )
     # A runner's own credentials are for its object store, and what runs next has no use for the job's identity.
     kept = {
