@@ -11,6 +11,7 @@ from settings.files import AnyCluster, cluster_names, load_cluster, load_local, 
 from settings.local import LocalCluster
 from settings.paths import DOMAIN, PROJECT, ROOT, Paths
 from settings.section import Section
+from settings.stack_files import check_stack_file
 
 # What the verbs of one machine call it.
 Cluster = LocalCluster
@@ -27,6 +28,7 @@ __all__ = [
     "Paths",
     "Section",
     "SettingsError",
+    "check_stack_file",
     "cluster_names",
     "load_cluster",
     "load_local",

@@ -53,6 +53,7 @@ def checks(root: Path, paths: Paths) -> list[Check]:
         Check("types", ("mypy",)),
         Check("shell", ("shellcheck", *shell)) if shell else None,
         Check("yaml", ("yamllint", "--strict", *yaml)) if yaml else None,
+        Check("clusters", ("python", "-m", "settings")) if (root / "clusters").is_dir() else None,
         Check("workflows", (actionlint, *workflows)) if workflows else None,
         Check("workflow security", ("zizmor", "--offline", "--no-progress", *workflows)) if workflows else None,
         Check("playbooks", ("ansible-playbook", "--syntax-check", *playbooks)) if playbooks else None,
@@ -123,7 +124,9 @@ def _act(arguments: argparse.Namespace) -> int:
 
 def main() -> int:
     """The verb."""
-    parser = app.parser("check", "Check format, lint, types, shell, YAML, workflows, playbooks and lock files.")
+    parser = app.parser(
+        "check", "Check format, lint, types, shell, YAML, clusters, workflows, playbooks and lock files."
+    )
     parser.add_argument("names", nargs="*", metavar="CHECK", help="run these checks only")
     parser.add_argument("--fix", action="store_true", help="correct what can be corrected")
     return app.run(parser, _act)

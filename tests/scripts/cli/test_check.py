@@ -38,6 +38,7 @@ def test_each_program_gets_its_files(checkout: Path) -> None:
     assert found["workflows"][1:] == (".github/workflows/train.yml",)
     assert found["playbooks"][2:] == ("infra/ansible/site.yml",)
     assert "clusters/local/cluster.yaml" in found["yaml"]
+    assert found["clusters"][-1] == "settings"
     assert found["format"][-2:] == ("infra",) or "infra" in found["format"]
 
 
