@@ -1,16 +1,18 @@
 """The platform's Pulumi program: a stack is a cluster, and `clusters/<stack>/cluster.yaml` says what it is."""
 
+from importlib import import_module
+
 import pulumi
 
-import local
-from settings import Paths, SettingsError, load_local
+from settings import Paths, SettingsError, load_cluster
 
-COMPOSERS = {"local": local.compose}
+# By name, so that each stack imports only the AWS services that it uses: all of them take seconds.
+COMPOSERS = {"local": "local", "aws": "aws_stage", "aws-shared": "aws_shared"}
 
 
 def main() -> None:
-    cluster = load_local(pulumi.get_stack())
-    COMPOSERS[cluster.provider](cluster, Paths.from_environment())
+    cluster = load_cluster(pulumi.get_stack())
+    import_module(COMPOSERS[cluster.provider]).compose(cluster, Paths.from_environment())
 
 
 try:

@@ -4,6 +4,7 @@ import pulumi
 import yaml
 
 import argocd_install
+import bucket_policies
 import facts
 import host
 import providers
@@ -13,12 +14,13 @@ from components.gitops_bridge import GitOpsBridge, GitOpsBridgeArgs
 from components.namespaces import Namespaces, NamespacesArgs
 from components.object_store import BucketArgs, ObjectStore, ObjectStoreArgs
 from components.runners import Runners, RunnersArgs
-from settings import DOMAIN, ROOT, Cluster, Paths
+from resource_options import after
+from settings import DOMAIN, ROOT, LocalCluster, Paths
 
 RUNNERS = "runner-controller"
 
 
-def compose(cluster: Cluster, paths: Paths) -> None:
+def compose(cluster: LocalCluster, paths: Paths) -> None:
     """Register the stack's resources. Raises SettingsError before the first when something is missing."""
     images, secret = host.images(paths), paths.secret
     runner_secrets = {
@@ -63,8 +65,16 @@ def compose(cluster: Cluster, paths: Paths) -> None:
         "object-store",
         ObjectStoreArgs(
             buckets={
-                "data": BucketArgs(store.data_bucket, ["pulumi"], readers=["release"], writers=["dvc"]),
-                "models": BucketArgs(store.models_bucket, ["pulumi"], writers=["release"]),
+                "data": BucketArgs(
+                    store.data_bucket,
+                    bucket_policies.of_users(
+                        store.data_bucket, administrators=["pulumi"], readers=["release"], writers=["dvc"]
+                    ),
+                ),
+                "models": BucketArgs(
+                    store.models_bucket,
+                    bucket_policies.of_users(store.models_bucket, administrators=["pulumi"], writers=["release"]),
+                ),
             },
             force_destroy=True,  # a machine's own store: `pulumi destroy` is the act that says so
         ),
@@ -78,8 +88,3 @@ def compose(cluster: Cluster, paths: Paths) -> None:
     # Before the stages on the way down: Argo CD would put back what goes.
     argocd = ArgoCD("argocd", argocd_args, after(here, platform, stages))
     GitOpsBridge("gitops", bridge_args, after(here, argocd))
-
-
-def after(options: pulumi.ResourceOptions, *components: pulumi.Resource) -> pulumi.ResourceOptions:
-    """The same options, for something that waits for whole components."""
-    return pulumi.ResourceOptions.merge(options, pulumi.ResourceOptions(depends_on=list(components)))

@@ -1,13 +1,15 @@
 """The providers that a cluster's components use. Default ones are disabled, so each component is handed its own."""
 
+import json
+
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from settings import Cluster, Paths
+from settings import AwsShared, AwsStage, LocalCluster, Paths
 
 
-def object_store(cluster: Cluster, paths: Paths) -> aws.Provider:
+def object_store(cluster: LocalCluster, paths: Paths) -> aws.Provider:
     """S3 on the cluster's own store, with the access key that may administer its buckets."""
     store = cluster.object_store
     return aws.Provider(
@@ -24,7 +26,7 @@ def object_store(cluster: Cluster, paths: Paths) -> aws.Provider:
     )
 
 
-def objects(cluster: Cluster, paths: Paths) -> kubernetes.Provider:
+def objects(cluster: LocalCluster, paths: Paths) -> kubernetes.Provider:
     """The objects of the cluster itself."""
     return kubernetes.Provider(
         "cluster",
@@ -32,3 +34,48 @@ def objects(cluster: Cluster, paths: Paths) -> kubernetes.Provider:
         # Or a renewed client certificate would replace the provider, and with it every object.
         cluster_identifier=cluster.name,
     )
+
+
+def aws_account(cluster: AwsStage | AwsShared) -> aws.Provider:
+    """The cluster's account, with whatever credentials the environment has; those of another account are refused."""
+    return aws.Provider("aws", region=cluster.region, allowed_account_ids=[cluster.account])
+
+
+def eks(
+    cluster: AwsStage,
+    name: str,
+    endpoint: pulumi.Input[str],
+    certificate_authority: pulumi.Input[str],
+    opts: pulumi.ResourceOptions | None = None,
+) -> kubernetes.Provider:
+    """The objects of an EKS cluster: `name` is its name at AWS, `certificate_authority` PEM in base64."""
+    return kubernetes.Provider(
+        "cluster",
+        kubeconfig=pulumi.Output.all(endpoint, certificate_authority).apply(
+            lambda known: eks_kubeconfig(name, cluster.region, *known)
+        ),
+        cluster_identifier=name,
+        opts=opts,
+    )
+
+
+def eks_kubeconfig(name: str, region: str, endpoint: str, certificate_authority: str) -> str:
+    """A kubeconfig without a credential in it: the AWS CLI makes a token of who asks."""
+    command = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "aws",
+        "args": ["eks", "get-token", "--cluster-name", name, "--region", region, "--output", "json"],
+        "interactiveMode": "Never",
+        "installHint": "install the AWS CLI, version 2",
+    }
+    context = {"name": name, "context": {"cluster": name, "user": name}}
+    server = {"server": endpoint, "certificate-authority-data": certificate_authority}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": server}],
+        "users": [{"name": name, "user": {"exec": command}}],
+        "contexts": [context],
+        "current-context": name,
+    }
+    return json.dumps(document, sort_keys=True)

@@ -1,7 +1,7 @@
-"""Argo CD: upstream's manifests, its own secret, and a port of the node for its server."""
+"""Argo CD: upstream's manifests, its own secret, and on one machine a port of the node for its server."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -27,12 +27,13 @@ FIRST = (
 
 @dataclass(frozen=True)
 class ArgoCDArgs:
-    """`documents`: what `argocd_install` built. `admin_password_hash`: bcrypt. `webhook_secrets`: by Argo CD's key."""
+    """`documents`: what `argocd_install` built. `webhook_secrets`: by Argo CD's key. `admin_password_hash`: bcrypt;
+    without one Argo CD makes a password up. `node_port`: where its server listens besides."""
 
     documents: Sequence[dict[str, Any]]
-    node_port: int
-    admin_password_hash: str
-    webhook_secrets: dict[str, str]
+    webhook_secrets: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    admin_password_hash: str | None = None
+    node_port: int | None = None
 
 
 class ArgoCD(pulumi.ComponentResource):
@@ -44,26 +45,36 @@ class ArgoCD(pulumi.ComponentResource):
         super().__init__("ml-platform:index:ArgoCD", name, None, opts)
         first: list[pulumi.Resource] = []
         last: list[pulumi.Resource] = []
-        secret = objects.secret(
-            "argocd-secret",
-            NAMESPACE,
-            {"admin.password": args.admin_password_hash, **args.webhook_secrets},
-            labels={"app.kubernetes.io/name": "argocd-secret", "app.kubernetes.io/part-of": "argocd"},
-        )
-        service = {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "argocd-server-node", "namespace": NAMESPACE},
-            "spec": {
-                "type": "NodePort",
-                "selector": {"app.kubernetes.io/name": "argocd-server"},
-                "ports": [{"name": "https", "port": 443, "targetPort": SERVER_TARGET_PORT, "nodePort": args.node_port}],
-            },
-        }
-        for document in sorted([*args.documents, secret, service], key=lambda item: item["kind"] not in FIRST):
+        own = [secret(args), *([server_on_nodes(args.node_port)] if args.node_port else [])]
+        for document in sorted([*args.documents, *own], key=lambda item: item["kind"] not in FIRST):
             after = [] if document["kind"] in FIRST else first
             options = pulumi.ResourceOptions(parent=self, depends_on=after)
             resource = Manifest(f"{name}-{document['kind']}-{document['metadata']['name']}".lower(), document, options)
             (first if document["kind"] in FIRST else last).append(resource)
         self.ready = [*first, *last]
         self.register_outputs({})
+
+
+def secret(args: ArgoCDArgs) -> objects.Document:
+    """The Secret that Argo CD keeps its own settings in; its server adds to it."""
+    password = {"admin.password": args.admin_password_hash} if args.admin_password_hash else {}
+    return objects.secret(
+        "argocd-secret",
+        NAMESPACE,
+        {**password, **args.webhook_secrets},
+        labels={"app.kubernetes.io/name": "argocd-secret", "app.kubernetes.io/part-of": "argocd"},
+    )
+
+
+def server_on_nodes(port: int) -> objects.Document:
+    """A Service that makes a port of every node Argo CD's server."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "argocd-server-node", "namespace": NAMESPACE},
+        "spec": {
+            "type": "NodePort",
+            "selector": {"app.kubernetes.io/name": "argocd-server"},
+            "ports": [{"name": "https", "port": 443, "targetPort": SERVER_TARGET_PORT, "nodePort": port}],
+        },
+    }

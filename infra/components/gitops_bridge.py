@@ -7,7 +7,7 @@ repository names a registry or a forge.
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -23,16 +23,17 @@ SECRET_TYPE = "argocd.argoproj.io/secret-type"  # noqa: S105 - the name of a lab
 
 @dataclass(frozen=True)
 class GitOpsBridgeArgs:
-    """`images`: digests of the platform's own images by name. `root`: the documents of `argocd/root.yaml`."""
+    """`root`: the documents of `argocd/root.yaml`. `images`: digests of the platform's own services by name; a cluster
+    without any runs none of them. `repo_password`: none where anybody may read the repository."""
 
     cluster: str
     stages: Sequence[str]
     repo_url: str
-    repo_user: str
-    repo_password: str
-    registry: str
-    images: Mapping[str, str]
+    registry: pulumi.Input[str]
     root: Sequence[dict[str, Any]]
+    images: Mapping[str, str] = field(default_factory=dict)
+    repo_user: str = "argocd"
+    repo_password: pulumi.Input[str] | None = None
 
 
 class GitOpsBridge(pulumi.ComponentResource):
@@ -67,14 +68,14 @@ def cluster_secret(args: GitOpsBridgeArgs) -> objects.Document:
     )
 
 
-def cluster_metadata(args: GitOpsBridgeArgs) -> tuple[dict[str, str], dict[str, str]]:
+def cluster_metadata(args: GitOpsBridgeArgs) -> tuple[dict[str, str], dict[str, pulumi.Input[str]]]:
     """The labels that ApplicationSets select clusters by, and the annotations that they fill their templates from."""
     labels = {
         SECRET_TYPE: "cluster",
-        facts.CLUSTER_ROLE: args.cluster,
+        **({facts.CLUSTER_ROLE: args.cluster} if args.images else {}),
         **{facts.stage_label(stage): "true" for stage in args.stages},
     }
-    annotations = {
+    annotations: dict[str, pulumi.Input[str]] = {
         facts.REPO_URL: args.repo_url,
         facts.REGISTRY: args.registry,
         facts.IMAGES: json.dumps(dict(args.images), sort_keys=True),
@@ -84,10 +85,13 @@ def cluster_metadata(args: GitOpsBridgeArgs) -> tuple[dict[str, str], dict[str, 
 
 def repository_secret(args: GitOpsBridgeArgs) -> objects.Document:
     """The Secret with which Argo CD reads the repository."""
+    credential: dict[str, pulumi.Input[str]] = {}
+    if args.repo_password is not None:
+        credential = {"username": args.repo_user, "password": args.repo_password}
     return objects.secret(
         "repository",
         NAMESPACE,
-        {"type": "git", "url": args.repo_url, "username": args.repo_user, "password": args.repo_password},
+        {"type": "git", "url": args.repo_url, **credential},
         labels={SECRET_TYPE: "repository"},
     )
 

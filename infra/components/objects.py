@@ -31,7 +31,7 @@ def secret(
     in_namespace: str,
     data: Mapping[str, pulumi.Input[str]],
     labels: Mapping[str, str] | None = None,
-    annotations: Mapping[str, str] | None = None,
+    annotations: Mapping[str, pulumi.Input[str]] | None = None,
 ) -> Document:
     """An opaque Secret; each of its values is kept encrypted in Pulumi's state."""
     return {

@@ -1,16 +1,26 @@
 """Runs a Pulumi program against a monitor that records what it registers, for plain asserts afterwards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from google.protobuf import struct_pb2
+from pulumi.runtime import get_root_resource
 from pulumi.runtime.mocks import MockMonitor, MockResourceArgs, Mocks, set_mocks
+from pulumi.runtime.stack import Stack
 
 from plugins.wire import SECRET, SIGNATURE
 
-PROJECT, STACK = "ml-platform", "local"
+PROJECT = "ml-platform"
+# What the program reads of resources beyond what it set itself; the platform's own plugins answer with more.
+COMPUTED: dict[str, dict[str, Any]] = {
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+    "aws:eks/cluster:Cluster": {
+        "certificateAuthority": {"data": "Y2VydGlmaWNhdGU="},
+        "endpoint": "https://eks.test",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -26,10 +36,16 @@ class Registered:
     provider: str
     dependencies: tuple[str, ...]
     protect: bool
+    deleted_with: str = ""
+    ignored: tuple[str, ...] = ()
 
 
 class Recording(list[Registered]):
-    """What a program registered, in order."""
+    """What a program registered, in order, and the stack's outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outputs: dict[str, Any] = {}
 
     def one(self, type_: str, name: str) -> Registered:
         """The resource of this type and name. Raises AssertionError with what there is."""
@@ -40,55 +56,93 @@ class Recording(list[Registered]):
     def of(self, type_: str) -> list[Registered]:
         return [item for item in self if item.type == type_]
 
+    def urns(self) -> list[str]:
+        return sorted(item.urn for item in self)
+
 
 class _Echo(Mocks):
-    """Every resource comes out as it went in."""
+    """Every resource comes out as it went in, with the identity that its service would give it."""
+
+    def __init__(self, stacks: Mapping[str, Mapping[str, Any]]) -> None:
+        self._stacks = stacks
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        return f"{args.name}-id", dict(args.inputs)
+        if args.typ == "pulumi:pulumi:StackReference":
+            read = args.resource_id or ""
+            assert read in self._stacks, f"the program reads the stack {read}; pass its outputs"
+            return read, {"name": read, "outputs": dict(self._stacks[read])}
+        if not args.typ.startswith("aws:"):
+            return f"{args.name}-id", dict(args.inputs)
+        made_up = {"name": args.name, "arn": f"arn:aws:test:::{args.name}", "repositoryUrl": f"ecr.test/{args.name}"}
+        return f"{args.name}-id", {**made_up, **COMPUTED.get(args.typ, {}), **args.inputs}
 
     def call(self, args: Any) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"the program looks {args.token} up; pass facts in")
 
 
 class _Monitor(MockMonitor):
-    def __init__(self) -> None:
-        super().__init__(_Echo())
+    def __init__(self, stack: str, stacks: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(_Echo(stacks))
+        self.stack = stack
         self.recording = Recording()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         """As the engine makes it: every parent's type, but not the stack's."""
         chain = parent.split("::")[2] if parent else ""
         qualified = type_ if chain in {"", "pulumi:pulumi:Stack"} else f"{chain}${type_}"
-        return f"urn:pulumi:{STACK}::{PROJECT}::{qualified}::{name}"
+        return f"urn:pulumi:{self.stack}::{PROJECT}::{qualified}::{name}"
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
-        response = super().RegisterResource(request)
-        if request.type != "pulumi:pulumi:Stack":
-            secrets: set[str] = set()
-            self.recording.append(
-                Registered(
-                    urn=response.urn,
-                    type=request.type,
-                    name=request.name,
-                    parent=request.parent,
-                    inputs=_plain(struct_pb2.Value(struct_value=request.object), "", secrets),
-                    secrets=frozenset(secrets),
-                    provider=request.provider,
-                    dependencies=tuple(request.dependencies),
-                    protect=request.protect,
-                )
-            )
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
+        response = super().ReadResource(request)
+        self._record(request, request.properties, response.urn)
         return response
 
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        response = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self._record(request, request.object, response.urn)
+        return response
 
-def record(program: Callable[[], object]) -> Recording:
-    """Run `program` as an update of the stack, and return what it registered."""
-    monitor = _Monitor()
-    set_mocks(monitor.mocks, project=PROJECT, stack=STACK, preview=False, monitor=monitor)
+    def _record(self, request: Any, inputs: struct_pb2.Struct, urn: str) -> None:
+        secrets: set[str] = set()
+        self.recording.append(
+            Registered(
+                urn=urn,
+                type=request.type,
+                name=request.name,
+                parent=request.parent,
+                inputs=_plain(struct_pb2.Value(struct_value=inputs), "", secrets),
+                secrets=frozenset(secrets),
+                provider=request.provider,
+                dependencies=tuple(request.dependencies),
+                protect=getattr(request, "protect", False),
+                deleted_with=getattr(request, "deletedWith", ""),
+                ignored=tuple(getattr(request, "ignoreChanges", ())),
+            )
+        )
 
-    def run() -> None:
+
+def record(
+    program: Callable[[], object],
+    stack: str = "local",
+    stacks: Mapping[str, Mapping[str, Any]] | None = None,
+    config: Mapping[str, str] | None = None,
+) -> Recording:
+    """Run `program` as an update of `stack`, and return what it registered.
+
+    `stacks`: the outputs of the stacks that it reads, by full name. `config`: what is set, all of it secret.
+    """
+    monitor = _Monitor(stack, stacks or {})
+    set_mocks(monitor.mocks, project=PROJECT, stack=stack, preview=False, monitor=monitor)
+    pulumi.runtime.set_all_config(dict(config or {}), list(config or {}))
+
+    root = get_root_resource()
+    assert isinstance(root, Stack)
+    root.outputs.clear()  # one root serves a whole process
+
+    def run() -> pulumi.Output[None]:
         program()
+        return pulumi.Output.all(**root.outputs).apply(monitor.recording.outputs.update)
 
     pulumi.runtime.test(run)()
     return monitor.recording

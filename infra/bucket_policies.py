@@ -1,0 +1,49 @@
+"""Who may read and write a bucket, as its policy: on stores with users of their own, and on AWS."""
+
+from collections.abc import Sequence
+
+import iam_documents
+from iam_documents import Statement, allow
+
+READ = ("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:GetBucketLocation")
+# Write never includes deleting a version: what was pushed once can be had again.
+WRITE = (*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
+
+
+def of_users(
+    bucket: str, *, administrators: Sequence[str] = (), readers: Sequence[str] = (), writers: Sequence[str] = ()
+) -> str:
+    """For a store with users: these, and nobody else.
+
+    Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too.
+    """
+    granted = (("Administer", administrators, ("s3:*",)), ("Read", readers, READ), ("Write", writers, WRITE))
+    return iam_documents.document(
+        *(allow(sid, actions, _arns(bucket), principals=users) for sid, users, actions in granted if users)
+    )
+
+
+def of_accounts(bucket: str, *, readers: Sequence[str] = (), writers: Sequence[str] = ()) -> str:
+    """For AWS: never without TLS, and besides the bucket's own account these. `readers`, `writers`: account numbers."""
+    granted = (("Read", readers, READ), ("Write", writers, WRITE))
+    others = [
+        allow(sid, actions, _arns(bucket), principals=[iam_documents.account_root(account) for account in accounts])
+        for sid, accounts, actions in granted
+        if accounts
+    ]
+    return iam_documents.document(_only_with_tls(bucket), *others)
+
+
+def _only_with_tls(bucket: str) -> Statement:
+    return {
+        "Sid": "OnlyWithTls",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": _arns(bucket),
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def _arns(bucket: str) -> list[str]:
+    return [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
