@@ -1,6 +1,7 @@
 #!/usr/bin/python
 """Survey a host before anything on it is changed: what it is, and every reason why the platform must not be set up."""
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -25,7 +26,7 @@ options:
   ranges: {type: list, elements: str, description: The cluster's own networks.}
   ports: {type: list, elements: dict, description: Each with port, address and service.}
   systems: {type: dict, description: Accepted distributions and the oldest version of each.}
-  disk_gib: {type: float, description: Free space that a first setup needs.}
+  disk_gib: {type: dict, description: "What a first setup takes of the folders `state` and `cache`, in GiB."}
   memory_gib: {type: float}
 """
 
@@ -125,17 +126,34 @@ def port_problems(
     return problems
 
 
-def room_problems(paths: list[str], disk_gib: float, memory_gib: float) -> list[str]:
-    """Whether disk and memory suffice."""
+def existing(path: str) -> Path:
+    """The folder itself, or the nearest above it that exists."""
+    return next(folder for folder in (Path(path), *Path(path).parents) if folder.exists())
+
+
+def size(path: str) -> int:
+    """Bytes on disk of everything in a folder."""
+    inodes = {}
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):  # gone in the meantime
+                status = os.lstat(os.path.join(folder, name))
+                inodes[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(inodes.values())
+
+
+def room_problems(needed: dict[str, float], memory_gib: float) -> list[str]:
+    """Whether memory and disk suffice. `needed`: GiB by folder; what a folder holds already counts."""
     problems = []
-    for path in paths:
-        there = Path(path)
-        while not there.exists():
-            there = there.parent
-        free = shutil.disk_usage(there).free / GIB
-        if free < disk_gib:
+    by_disk: dict[int, list[str]] = {}
+    for path in needed:
+        by_disk.setdefault(existing(path).stat().st_dev, []).append(path)
+    for folders in by_disk.values():
+        free, wanted = shutil.disk_usage(existing(folders[0])).free / GIB, sum(needed[path] for path in folders)
+        # Measuring a full cache takes seconds, so it is done only where the answer depends on it.
+        if free < wanted and free + sum(size(path) for path in folders) / GIB < wanted:
             problems.append(
-                f"{path}: {free:.1f} GiB free, {disk_gib:g} GiB needed. "
+                f"{' and '.join(folders)}: {free:.1f} GiB free, {wanted:g} GiB needed. "
                 "Free some, or set ML_PLATFORM_STATE_DIR and ML_PLATFORM_CACHE_DIR to a larger disk."
             )
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
@@ -219,7 +237,7 @@ def main() -> None:
             "ranges": {"type": "list", "elements": "str", "required": True},
             "ports": {"type": "list", "elements": "dict", "required": True},
             "systems": {"type": "dict", "required": True},
-            "disk_gib": {"type": "float", "required": True},
+            "disk_gib": {"type": "dict", "required": True},
             "memory_gib": {"type": "float", "required": True},
         },
         supports_check_mode=True,
@@ -247,8 +265,10 @@ def main() -> None:
     holders = socket_owners(socket.inode for socket in sockets if socket.port in needed)
     problems += port_problems(given["ports"], sockets, holders, table, ours)
     # A host that is already set up has spent its space.
+    folders = {"state": given["state_dir"], "cache": given["cache_dir"]}
     problems += room_problems(
-        [given["state_dir"], given["cache_dir"]], 1.0 if record else given["disk_gib"], given["memory_gib"]
+        {folder: 1.0 if record else float(given["disk_gib"][name]) for name, folder in folders.items()},
+        given["memory_gib"],
     )
     problems += route_problems(given["ranges"], routes, ("cni0", "veth", "lo"))
     # Another platform explains whatever else was found.

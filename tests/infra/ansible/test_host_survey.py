@@ -1,8 +1,9 @@
 """Each reason to refuse a host, and that a host without it is let through."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from ansible.module_utils.processes import Listener, Process
@@ -118,11 +119,30 @@ def test_a_port_of_our_own_or_of_nobody_visible(survey: ModuleType) -> None:
 
 def test_too_little_disk_and_memory(survey: ModuleType, tmp_path: Path) -> None:
     missing = str(tmp_path / "not" / "yet" / "there")
-    assert survey.room_problems([missing], 0.0, 0.0) == []
-    disk, memory = survey.room_problems([missing], 1e9, 1e9)
+    assert survey.room_problems({missing: 0.0}, 0.0) == []
+    disk, memory = survey.room_problems({missing: 1e9}, 1e9)
     assert disk.startswith(missing)
     assert "ML_PLATFORM_STATE_DIR" in disk
     assert memory.startswith("memory")
+
+
+def test_folders_on_one_disk_share_its_space(survey: ModuleType, tmp_path: Path) -> None:
+    half = shutil.disk_usage(tmp_path).free / survey.GIB * 0.6
+    state, cache = str(tmp_path / "state"), str(tmp_path / "cache")
+    assert survey.room_problems({state: half}, 0.0) == []
+    (problem,) = survey.room_problems({state: half, cache: half}, 0.0)
+    assert problem.startswith(f"{state} and {cache}: ")
+
+
+def test_what_an_interrupted_setup_left_counts(
+    survey: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "downloaded").write_bytes(bytes(3 * 1024 * 1024))
+    (tmp_path / "linked").hardlink_to(tmp_path / "downloaded")
+    monkeypatch.setattr(survey.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    needed = 3 / 1024
+    assert survey.room_problems({str(tmp_path): needed * 0.99}, 0.0) == []
+    assert survey.room_problems({str(tmp_path): needed * 1.5}, 0.0)
 
 
 def test_a_range_that_the_host_routes_elsewhere(survey: ModuleType) -> None:
