@@ -6,15 +6,28 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from ci.affected import affected, known
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PINNED = re.compile(r"actions/checkout@[0-9a-f]{40}")
+
+
+class Checkout:
+    """The files here, as a job sees those of a commit."""
+
+    def read(self, path: str) -> bytes | None:
+        return (ROOT / path).read_bytes() if (ROOT / path).is_file() else None
+
+    def files(self, folder: str) -> list[str]:
+        return sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*") if path.is_file())
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -24,14 +37,21 @@ def load(path: Path) -> dict[str, Any]:
     return content
 
 
+def named(name: str) -> Path:
+    return next(path for path in WORKFLOWS if path.name == name)
+
+
 def job(path: Path) -> dict[str, Any]:
     [found] = load(path)["jobs"].values()
     assert isinstance(found, dict)
     return found
 
 
-def test_the_three_workflows_are_there() -> None:
-    assert {"release.yml", "report.yml", "train.yml"} <= {path.name for path in WORKFLOWS}
+JOBS = [(path, name) for path in WORKFLOWS for name in load(path)["jobs"]]
+
+
+def test_the_workflows_are_there() -> None:
+    assert {path.stem for path in WORKFLOWS} >= {"apply", "preview", "release", "report", "train"}
 
 
 @pytest.mark.tools
@@ -52,17 +72,19 @@ def test_zizmor_has_no_complaint() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_a_job_uses_what_both_forges_and_the_runner_offer(path: Path) -> None:
+@pytest.mark.parametrize(("path", "name"), JOBS, ids=[f"{path.stem}-{name}" for path, name in JOBS])
+def test_a_job_uses_what_both_forges_and_the_runner_offer(path: Path, name: str) -> None:
     workflow = load(path)
-    found = job(path)
+    found = workflow["jobs"][name]
+    # An identity that AWS knows, for those only that go there.
+    identity = {"id-token": "write"} if path.stem in ("preview", "apply") else {}
 
     assert workflow["permissions"] == {}
-    assert found["permissions"] == {"contents": "read"}
+    assert found["permissions"] == {"contents": "read", **identity}
     assert found["runs-on"] == "ml-cpu"
     assert found["timeout-minutes"] <= 60
     assert "concurrency" in workflow
-    assert not {"needs", "outputs", "container", "services", "uses", "strategy"} & set(found)
+    assert not {"outputs", "container", "services", "uses", "strategy"} & set(found)
     for step in found["steps"]:
         assert set(step) <= {"uses", "with", "run", "env"}
         if "uses" in step:
@@ -73,8 +95,9 @@ def test_a_job_uses_what_both_forges_and_the_runner_offer(path: Path) -> None:
             assert "${{" not in step["run"]
 
 
-def test_code_of_a_pull_request_gets_no_token_and_no_environment() -> None:
-    path = next(path for path in WORKFLOWS if path.name == "train.yml")
+@pytest.mark.parametrize("name", ["preview.yml", "train.yml"])
+def test_code_of_a_pull_request_gets_no_token_and_no_environment(name: str) -> None:
+    path = named(name)
 
     assert set(load(path)["on"]) == {"pull_request"}
     assert "environment" not in job(path)
@@ -82,10 +105,38 @@ def test_code_of_a_pull_request_gets_no_token_and_no_environment() -> None:
 
 
 def test_the_gate_runs_from_main_for_every_pull_request() -> None:
-    triggers = load(next(path for path in WORKFLOWS if path.name == "report.yml"))["on"]
+    triggers = load(named("report.yml"))["on"]
 
     assert set(triggers) == {"pull_request_target", "workflow_run"}
     # A filtered workflow would leave the required status unset.
     assert "paths" not in triggers["pull_request_target"]
     assert triggers["pull_request_target"]["branches"] == ["main"]
-    assert triggers["workflow_run"] == {"workflows": ["train"], "types": ["completed"]}
+    assert triggers["workflow_run"] == {"workflows": ["train", "preview"], "types": ["completed"]}
+
+
+def test_main_is_applied_stack_after_stack_in_the_order_in_which_they_depend() -> None:
+    workflow = load(named("apply.yml"))
+    stacks = [stack.name for stack in known(Checkout())]
+
+    assert workflow["on"]["push"]["branches"] == ["main"]
+    assert list(workflow["on"]) == ["push"]
+    assert list(workflow["jobs"]) == stacks
+    for before, (name, found) in zip(["", *stacks], workflow["jobs"].items(), strict=False):
+        assert found.get("needs", "") == before
+        assert found["environment"] == name
+        assert found["concurrency"] == {"group": f"apply-stack-{name}", "cancel-in-progress": False}
+        assert [step["run"] for step in found["steps"] if "run" in step] == [f"scripts/ci/apply {name}"]
+
+
+@pytest.mark.parametrize("name", ["apply.yml", "preview.yml"])
+def test_whatever_affects_a_stack_starts_its_workflow(name: str) -> None:
+    triggers = load(named(name))["on"]
+    (about,) = triggers.values()
+    wanted = about["paths"]
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    stacks = known(Checkout())
+
+    affecting = [path for path in tracked if affected([path], stacks)]
+    assert "clusters/dev/cluster.yaml" in affecting
+    # `**` matches `/` on the forges; fnmatch's `*` does already.
+    assert [path for path in affecting if not any(fnmatchcase(path, pattern) for pattern in wanted)] == []

@@ -15,7 +15,6 @@ PROGRAM = (
     "argocd/root.yaml",
     "Pulumi.yaml",
     "requirements/ops.txt",
-    "requirements/policy.txt",
 )
 # What lies among it and only a host, an image or a run by hand is made of. The toolchain counts for one thing: it pins
 # the Argo CD that is installed.

@@ -22,6 +22,9 @@ ACTIONS: dict[str, Action] = {
     "delete": "delete",
 }
 COLOUR = re.compile(r"<\{%[^%]*%\}>")
+# How the engine words a refused property: with its value.
+VALUE = re.compile(r"(property \S+) value \{.*?\} (has a problem)", re.DOTALL)
+TRACEBACK = "Traceback (most recent call last)"
 MOST_VIOLATIONS = 200
 
 
@@ -109,8 +112,8 @@ def _reason(events: list[dict[str, Any]], violations: list[Violation]) -> str:
 
 
 def plain(text: str) -> str:
-    """Without the engine's colour marks."""
-    return COLOUR.sub("", text).strip()
+    """Without the engine's colour marks, and without property values, which may be secrets."""
+    return VALUE.sub(r"\1 \2", COLOUR.sub("", text)).strip()
 
 
 def without_traceback(text: str) -> str:
@@ -118,11 +121,11 @@ def without_traceback(text: str) -> str:
     kept: list[str] = []
     inside = False
     for line in text.splitlines():
-        if line.strip().startswith("Traceback (most recent call last)"):
+        before, found, _ = line.partition(TRACEBACK)
+        if found:
             inside = True
-        elif inside and (not line.strip() or line[0].isspace()):
-            continue
-        else:
+            kept += [before] if before.strip() else []
+        elif not inside or (line.strip() and not line[0].isspace()):
             inside = False
             kept.append(line)
     return "\n".join(kept).strip()

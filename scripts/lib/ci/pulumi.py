@@ -17,6 +17,9 @@ COMMANDS = {
     "deploy": ("up", "--yes", "--skip-preview", "--suppress-permalink=true"),
 }
 
+# Without it the command line does not know --event-log.
+RECORDING = {"PULUMI_DEBUG_COMMANDS": "true"}
+
 
 def ready(name: str, purpose: Literal["preview", "deploy"], root: Path) -> dict[str, str]:
     """The environment in which `pulumi` works on a stack, with the credentials of one purpose. Raises `Failure`.
@@ -40,7 +43,7 @@ def run(purpose: Literal["preview", "deploy"], root: Path, variables: Mapping[st
         print(f"+ {' '.join(command[:-1])}")
         with complaints.open("wb") as stderr:
             try:
-                done = subprocess.run(command, cwd=root, env=dict(variables), stderr=stderr)
+                done = subprocess.run(command, cwd=root, env={**variables, **RECORDING}, stderr=stderr)
             except OSError as error:
                 raise Failure(f"{command[0]} cannot be started: {error.strerror}") from None
         said = complaints.read_text(encoding="utf-8", errors="replace")
