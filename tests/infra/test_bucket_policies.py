@@ -1,0 +1,51 @@
+"""Only those named may use a bucket, and on AWS nobody without TLS."""
+
+import json
+from typing import Any
+
+from bucket_policies import of_accounts, of_users
+
+ARNS = ["arn:aws:s3:::raw", "arn:aws:s3:::raw/*"]
+
+
+def statements(policy: str) -> dict[str, dict[str, Any]]:
+    return {item["Sid"]: item for item in json.loads(policy)["Statement"]}
+
+
+def test_the_policy_names_its_users_and_nobody_else() -> None:
+    found = statements(of_users("raw", administrators=["boss"], readers=["reader"], writers=["writer"]))
+    assert {sid: item["Principal"] for sid, item in found.items()} == {
+        "Administer": {"AWS": ["boss"]},
+        "Read": {"AWS": ["reader"]},
+        "Write": {"AWS": ["writer"]},
+    }
+    assert all(item["Resource"] == ARNS for item in found.values())
+
+
+def test_neither_readers_nor_writers_may_delete_a_version_or_manage_the_bucket() -> None:
+    found = statements(of_users("raw", administrators=["boss"], readers=["reader"], writers=["writer"]))
+    granted = {action for sid, item in found.items() if sid != "Administer" for action in item["Action"]}
+    assert granted.isdisjoint({"s3:*", "s3:DeleteObjectVersion", "s3:DeleteBucket", "s3:PutBucketPolicy"})
+    assert "s3:PutObject" in granted
+    assert all(action.startswith(("s3:Get", "s3:List")) for action in found["Read"]["Action"])
+
+
+def test_nobody_comes_without_tls() -> None:
+    assert statements(of_accounts("raw")) == {
+        "OnlyWithTls": {
+            "Sid": "OnlyWithTls",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": ARNS,
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    }
+
+
+def test_other_accounts_are_named_one_by_one() -> None:
+    found = statements(of_accounts("raw", readers=["210987654321"], writers=["111111111111"]))
+    assert found["Read"]["Principal"] == {"AWS": ["arn:aws:iam::210987654321:root"]}
+    assert found["Write"]["Principal"] == {"AWS": ["arn:aws:iam::111111111111:root"]}
+    assert "s3:PutObject" not in found["Read"]["Action"]
+    assert not {action for item in found.values() for action in item["Action"]} & {"s3:DeleteObjectVersion"}
