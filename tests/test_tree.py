@@ -32,6 +32,8 @@ ELSEWHERE = {
     "infra/plugins/__main__.py": "tests/infra/plugins/test_kubernetes.py",
     "infra/plugins/aws/": "tests/infra/plugins/test_aws.py",
     "infra/plugins/kubernetes/": "tests/infra/plugins/test_kubernetes.py",
+    "infra/settings/": "tests/clusters/test_invalid.py",
+    "infra/settings/__main__.py": "tests/clusters/test_clusters.py",
     "infra/toolchain/build.py": "tests/infra/toolchain/test_installer.py",
     "infra/toolchain/commands.py": "tests/infra/toolchain/test_installer.py",
     "infra/toolchain/progress.py": "tests/infra/toolchain/test_installer.py",

@@ -9,6 +9,7 @@ from settings.aws_fields import (
     ROLE,
     Account,
     Capacity,
+    ClusterName,
     CpuInstanceType,
     GpuFamily,
     LogDays,
@@ -135,7 +136,7 @@ class StageRetention(Section):
 class AwsStage(Section):
     """A cluster of its own for one or more stages, and the network around it."""
 
-    name: DnsLabel
+    name: ClusterName
     provider: Literal["aws"]
     account: Account
     region: Region

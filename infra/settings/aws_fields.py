@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 import cidr
-from settings.fields import Bucket, Cidr
+from settings.fields import Bucket, Cidr, DnsLabel
 
 ROLE = re.compile(r"arn:aws:iam::(\d{12}):role/[A-Za-z0-9_+=,.@/-]+")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -21,9 +21,17 @@ UPSTREAMS_WITH_CREDENTIAL = ("docker.io", "ghcr.io", "registry-1.docker.io", "re
 # Ranges that no request from the internet comes from.
 INTERNAL = (*cidr.PRIVATE, *(ipaddress.IPv4Network(one) for one in ("100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")))
 NARROW = 16
+# IAM takes 64 characters in a role's name, of which the deploy role's own words are nineteen.
+NAME_LENGTH = 40
 REPOSITORY = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*(/[a-z0-9]+([._-][a-z0-9]+)*)*")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 RESERVED_BUCKET = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)")
+
+
+def _short(value: str) -> str:
+    if len(value) > NAME_LENGTH:
+        raise ValueError(f"{value!r} has {len(value)} characters; use {NAME_LENGTH} at most, roles are named after it")
+    return value
 
 
 def _account(value: str) -> str:
@@ -109,6 +117,7 @@ def _aws_bucket(value: str) -> str:
     return value
 
 
+ClusterName = Annotated[DnsLabel, AfterValidator(_short)]
 Account = Annotated[str, AfterValidator(_account)]
 VpcCidr = Annotated[Cidr, AfterValidator(_vpc)]
 # The innermost validator runs first: IPv6 must not be called something that is no range at all.

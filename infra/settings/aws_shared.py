@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from settings.aws_fields import Account, AwsBucket, Days, EcrRepository, Upstream
+from settings.aws_fields import Account, AwsBucket, ClusterName, Days, EcrRepository, Upstream
 from settings.fields import DnsLabel, Region
 from settings.section import Section, refuse_duplicates
 
@@ -33,7 +33,7 @@ class SharedRetention(Section):
 class AwsShared(Section):
     """What promotion must not copy: image repositories, and the data and model buckets."""
 
-    name: DnsLabel
+    name: ClusterName
     provider: Literal["aws-shared"]
     account: Account
     region: Region

@@ -49,6 +49,8 @@ def _problem(item: Mapping[str, Any], model: Model, example: str) -> str:  # noq
             return f"{key}: is missing; add it ({example} shows each key)"
         case "value_error":
             return f"{key}: {context['error']}".removeprefix(": ")  # of the whole file; it names the keys
+        case "literal_error" if not isinstance(item["input"], str):
+            return f"{key}: {item['input']!r} is not text; write {context['expected']}, with quotes"
         case "literal_error":
             return f"{key}: {item['input']!r} is not supported; use {context['expected']}"
         case "string_pattern_mismatch":
@@ -59,6 +61,8 @@ def _problem(item: Mapping[str, Any], model: Model, example: str) -> str:  # noq
             return (
                 f"{key}: must be a mapping, not {item['input']!r}; its keys: {', '.join(_known_keys(model, location))}"
             )
+        case "dict_type":
+            return f"{key}: must be a mapping, not {item['input']!r}"
         case "list_type":
             return f"{key}: must be a list, not {item['input']!r}; write it as [one, two]"
         case "too_short":

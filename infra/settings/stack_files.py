@@ -68,9 +68,10 @@ Problems = list[str]
 
 
 def _passphrase(document: dict[str, Any], provider: str) -> Problems:
-    if document.get("secretsprovider") == "passphrase" or "encryptionsalt" in document:
-        key = "secretsprovider" if "secretsprovider" in document else "encryptionsalt"
-        return [f"{key}: a passphrase would be one more secret to keep; write  secretsprovider: {provider}"]
+    if document.get("secretsprovider") == "passphrase":
+        return [f"secretsprovider: a passphrase would be one more secret to keep; write {provider}"]
+    if "encryptionsalt" in document:
+        return [f"encryptionsalt: is a passphrase's; remove it, and write  secretsprovider: {provider}"]
     return []
 
 
