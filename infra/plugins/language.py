@@ -6,6 +6,7 @@ pip what is installed: the environment is locked, and the engine learns of each 
 
 import runpy
 import sys
+from collections.abc import Iterator
 from concurrent import futures
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +17,10 @@ from google.protobuf import empty_pb2
 from pulumi.automation._server import LanguageServer
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
+from plugins import child
 from plugins.protocol import GRPC_OPTIONS, announce, exit_with_parent
 
-# A preview holds one Run and few short calls; the rest of the threads would be idle.
+# A preview holds one Run, one RunPlugin and few short calls; the rest of the threads would be idle.
 THREADS = 4
 
 
@@ -41,6 +43,13 @@ class PythonHost(LanguageServer):
 
         self.program = run
         return super().Run(request, context)  # type: ignore[no-untyped-call]
+
+    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
+        process = child.start(request.info.program_directory, request.args, request.pwd, request.env)
+        context.add_callback(process.terminate)
+        for stream, output in child.outputs(process):
+            yield language_pb2.RunPluginResponse(**{stream: output})
+        yield language_pb2.RunPluginResponse(exitcode=process.wait())
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))

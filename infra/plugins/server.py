@@ -61,6 +61,20 @@ class Deadline:
 class Row(ABC):
     """One resource type. Inputs and outputs are plain data; identifiers are strings."""
 
+    # How long a call may take where the program says nothing about it.
+    patience: float = DEFAULT_TIMEOUT_SECONDS
+
+    def completed(self, name: str, inputs: dict[str, Any], olds: dict[str, Any]) -> dict[str, Any]:
+        """The inputs with what the provider fills in, such as a name made from the resource's own.
+
+        `olds` are the inputs of before, empty for a new resource and for one that replaces another.
+        """
+        return inputs
+
+    def foreseen(self, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+        """The outputs that a preview knows an update to have: `olds` are those of before, `news` the inputs."""
+        return news
+
     @abstractmethod
     def check(self, inputs: dict[str, Any]) -> Iterable[Problem]:
         """The inputs this row refuses."""
@@ -159,10 +173,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.CheckResponse(inputs=request.news)
         row = self._row(request, context)
         with _reported(context):
-            inputs = wire.to_python(request.news)
-            known = {key: value for key, value in inputs.items() if not wire.is_unknown(value)}
-            failures = [_failure(problem) for problem in row.check(known | inputs)]
-        return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
+            given = wire.to_python(request.news)
+            name = request.name or request.urn.rpartition("::")[2]
+            inputs = row.completed(name, given, wire.to_python(request.olds))
+            failures = [_failure(problem) for problem in row.check(inputs)]
+        return provider_pb2.CheckResponse(
+            inputs=request.news if inputs is given else wire.to_struct(inputs), failures=failures
+        )
 
     def Diff(self, request: Any, context: Any) -> Any:
         if request.old_inputs == request.news:
@@ -194,7 +211,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             # What a create gives beyond its inputs stays unknown.
             return provider_pb2.CreateResponse(properties=request.properties)
         with _reported(context, inputs=request.properties):
-            identifier, outputs = row.create(wire.to_python(request.properties), self._deadline(request))
+            identifier, outputs = row.create(wire.to_python(request.properties), self._deadline(request, row))
         return provider_pb2.CreateResponse(id=identifier, properties=wire.to_struct(outputs))
 
     def Read(self, request: Any, context: Any) -> Any:
@@ -211,17 +228,22 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: Any) -> Any:
         row = self._row(request, context)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=request.news)
+            with _reported(context):
+                outputs = row.foreseen(wire.to_python(request.olds), wire.to_python(request.news))
+            return provider_pb2.UpdateResponse(properties=wire.to_struct(outputs))
         with _reported(context, inputs=request.news):
             outputs = row.update(
-                request.id, wire.to_python(request.old_inputs), wire.to_python(request.news), self._deadline(request)
+                request.id,
+                wire.to_python(request.old_inputs),
+                wire.to_python(request.news),
+                self._deadline(request, row),
             )
         return provider_pb2.UpdateResponse(properties=wire.to_struct(outputs))
 
     def Delete(self, request: Any, context: Any) -> Any:
         row = self._row(request, context)
         with _reported(context):
-            row.delete(request.id, wire.to_python(request.old_inputs), self._deadline(request))
+            row.delete(request.id, wire.to_python(request.old_inputs), self._deadline(request, row))
         return empty_pb2.Empty()
 
     def _row(self, request: Any, context: Any) -> Row:
@@ -235,8 +257,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         assert row, "abort raises"
         return row
 
-    def _deadline(self, request: Any) -> Deadline:
-        return Deadline(seconds=request.timeout or DEFAULT_TIMEOUT_SECONDS, cancelled=self.cancelled)
+    def _deadline(self, request: Any, row: Row) -> Deadline:
+        return Deadline(seconds=request.timeout or row.patience, cancelled=self.cancelled)
 
 
 class _reported:  # noqa: N801 - a context manager that reads as a word

@@ -6,7 +6,7 @@ stay the engine's marker strings.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from google.protobuf import struct_pb2
@@ -25,6 +25,8 @@ UNKNOWNS = frozenset(
 # Marks an object that is no plain data (an asset, a resource reference ...), and the value that says it is a secret.
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - marks secrets, and is none
+# The official providers' note of which properties of an object they filled in themselves.
+DEFAULTS = "__defaults"
 
 Path = tuple[str | int, ...]
 
@@ -69,35 +71,40 @@ def to_struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
 
 @dataclass(frozen=True)
 class Difference:
-    """One place where two values differ."""
+    """One place where two values differ; None stands for the value that is not there."""
 
     path: Path
     kind: Literal["ADD", "DELETE", "UPDATE"]
+    old: Any = field(default=None, compare=False)
+    new: Any = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return format_path(self.path)
 
 
 def differences(old: Any, new: Any, path: Path = ()) -> Iterator[Difference]:
-    """Where `new` differs from `old`: objects by key, lists by position, everything else by value."""
+    """Where `new` differs from `old`: objects by key, lists by position, everything else by value.
+
+    Which of them a provider filled in itself is no difference.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in old.keys() | new.keys():
+        for key in (key for key in old.keys() | new.keys() if key != DEFAULTS):
             here = (*path, key)
             if key not in new:
-                yield Difference(here, "DELETE")
+                yield Difference(here, "DELETE", old=old[key])
             elif key not in old:
-                yield Difference(here, "ADD")
+                yield Difference(here, "ADD", new=new[key])
             else:
                 yield from differences(old[key], new[key], here)
     elif isinstance(old, list) and isinstance(new, list):
         for index, (before, after) in enumerate(zip(old, new, strict=False)):
             yield from differences(before, after, (*path, index))
         for index in range(len(new), len(old)):
-            yield Difference((*path, index), "DELETE")
+            yield Difference((*path, index), "DELETE", old=old[index])
         for index in range(len(old), len(new)):
-            yield Difference((*path, index), "ADD")
+            yield Difference((*path, index), "ADD", new=new[index])
     elif type(old) is not type(new) or old != new:
-        yield Difference(path, "UPDATE")
+        yield Difference(path, "UPDATE", old, new)
 
 
 def format_path(path: Path) -> str:

@@ -1,1 +1,1 @@
-"""The offline `aws` provider: S3 buckets, their versioning and policies, on any S3-compatible store."""
+"""The offline `aws` provider: a table of resource types over boto3, one row a type, one module a service."""

@@ -1,239 +1,214 @@
-"""S3's resource types."""
+"""S3: buckets, and what is set on them, on AWS and on the stores that speak its protocol."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
-from plugins.server import Deadline, Problem, ProviderError, Row, unknown_properties
-from plugins.wire import Difference, is_unknown
+from plugins.aws.calls import Call, Change, Describe, Thing, absent
+from plugins.aws.errors import ApiError
+from plugins.aws.fields import LISTED, Field, local, pascal
+from plugins.aws.row import Type
+from plugins.aws.tagging import Tagging, pairs
+from plugins.server import Problem, ProviderError
+from plugins.wire import is_unknown
 
-if TYPE_CHECKING:
-    from plugins.aws.provider import Aws
-
-GONE = frozenset({"404", "NoSuchBucket", "NoSuchBucketPolicy", "NotFound"})
 DELETE_BATCH = 1000  # the protocol's limit of keys in one call
+CLASSIC_REGION = "us-east-1"  # the one that may not be named when a bucket is made
+BUCKET: dict[str, Any] = {"Bucket": "{id}"}
 
 
-class S3Row(Row):
-    """A resource type of S3: its properties, and which of them name the thing itself."""
-
-    resource_type: str
-    properties: frozenset[str]
-    required: tuple[str, ...]
-    immutable: frozenset[str]
-
-    def __init__(self, provider: "Aws") -> None:
-        self.provider = provider
-
-    @property
-    def client(self) -> Any:
-        return self.provider.s3
-
-    def check(self, inputs: dict[str, Any]) -> Iterable[Problem]:
-        yield from unknown_properties(inputs, self.properties, self.resource_type)
-        for name in self.required:
-            if not inputs.get(name):
-                yield Problem(name, f"is missing; the offline plugin makes no names up, set {name!r}")
-
-    def replaces(self, change: Difference, olds: dict[str, Any]) -> bool:
-        return change.path[0] in self.immutable
-
-    def same_identity(self, olds: dict[str, Any], news: dict[str, Any]) -> bool:
-        return olds.get("bucket") == news.get("bucket")
-
-
-@contextmanager
-def _explained(bucket: str) -> Iterator[None]:
-    """Turn the SDK's errors into one message that says what to do."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
+def _create_bucket(thing: Thing) -> None:
+    region = thing.aws.region
+    where = {} if region == CLASSIC_REGION else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     try:
-        yield
-    except ClientError as error:
-        raise ProviderError(f"bucket {bucket}: {error.response['Error'].get('Message') or error}") from None
-    except BotoCoreError as error:
-        raise ProviderError(f"bucket {bucket}: {error}; check that the object store runs (scripts/up)") from None
+        thing.call("create_bucket", Bucket=thing.inputs["bucket"], **where)
+    except ApiError as error:
+        if error.code != "BucketAlreadyOwnedByYou":
+            raise
+        # An interrupted create left it: nobody else can have a bucket of this name and own it as us.
 
 
-def _missing(error: Exception) -> bool:
-    response = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code")) in GONE
+def _delete_bucket(thing: Thing) -> None:
+    if thing.inputs.get("forceDestroy"):
+        _empty(thing)
+    thing.call("delete_bucket", Bucket=thing.id)
 
 
-class Bucket(S3Row):
-    """A bucket. With `forceDestroy`, deleting it deletes every version of every object in it."""
-
-    resource_type = "aws:s3/bucket:Bucket"
-    properties = frozenset({"bucket", "forceDestroy", "tags", "tagsAll"})
-    required = ("bucket",)
-    immutable = frozenset({"bucket"})
-
-    def check(self, inputs: dict[str, Any]) -> Iterable[Problem]:
-        yield from super().check(inputs)
-        for name in ("tags", "tagsAll"):
-            if inputs.get(name):
-                yield Problem(name, "S3-compatible stores do not all keep bucket tags; leave them out")
-
-    def create(self, inputs: dict[str, Any], deadline: Deadline) -> tuple[str, dict[str, Any]]:
-        name = inputs["bucket"]
-        with _explained(name):
-            try:
-                self.client.create_bucket(Bucket=name)
-            except self.client.exceptions.BucketAlreadyOwnedByYou:
-                pass  # an interrupted create left it
-        return name, self._outputs(name, inputs)
-
-    def read(
-        self, identifier: str, inputs: dict[str, Any], outputs: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        with _explained(identifier):
-            try:
-                self.client.head_bucket(Bucket=identifier)
-            except self.client.exceptions.ClientError as error:
-                if _missing(error):
-                    return None
-                raise
-        now = {**inputs, "bucket": identifier}
-        return now, self._outputs(identifier, now)
-
-    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        return self._outputs(identifier, news)  # forceDestroy lives in the state only
-
-    def delete(self, identifier: str, inputs: dict[str, Any], deadline: Deadline) -> None:
-        with _explained(identifier):
-            try:
-                if inputs.get("forceDestroy"):
-                    self._empty(identifier)
-                self.client.delete_bucket(Bucket=identifier)
-            except self.client.exceptions.ClientError as error:
-                if not _missing(error):
-                    raise
-
-    def _empty(self, name: str) -> None:
-        for page in self.client.get_paginator("list_object_versions").paginate(Bucket=name):
-            found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-            keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
-            for start in range(0, len(keys), DELETE_BATCH):
-                batch = {"Objects": keys[start : start + DELETE_BATCH], "Quiet": True}
-                errors = self.client.delete_objects(Bucket=name, Delete=batch).get("Errors", [])
-                if errors:
-                    raise ProviderError(f"bucket {name}: {errors[0]['Key']} cannot be deleted: {errors[0]['Message']}")
-        for page in self.client.get_paginator("list_multipart_uploads").paginate(Bucket=name):
-            for upload in page.get("Uploads", []):
-                self.client.abort_multipart_upload(Bucket=name, Key=upload["Key"], UploadId=upload["UploadId"])
-
-    def _outputs(self, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-        return {**inputs, "arn": f"arn:aws:s3:::{name}", "bucketDomainName": f"{name}.s3.amazonaws.com"}
+def _empty(thing: Thing) -> None:
+    """Delete every version of every object, and what was never uploaded whole."""
+    for page in thing.pages("list_object_versions", "", Bucket=thing.id):
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        keys = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+        for start in range(0, len(keys), DELETE_BATCH):
+            batch = {"Objects": keys[start : start + DELETE_BATCH], "Quiet": True}
+            errors = thing.call("delete_objects", Bucket=thing.id, Delete=batch).get("Errors", [])
+            if errors:
+                raise ProviderError(f"{thing.subject}: {errors[0]['Key']} cannot be deleted: {errors[0]['Message']}")
+    for upload in thing.pages("list_multipart_uploads", "Uploads", Bucket=thing.id):
+        key, identifier = upload["Key"], upload["UploadId"]
+        thing.call("abort_multipart_upload", Bucket=thing.id, Key=key, UploadId=identifier)
 
 
-class BucketVersioning(S3Row):
-    """Whether a bucket keeps old versions. Deleting it suspends versioning; S3 cannot switch it off."""
-
-    resource_type = "aws:s3/bucketVersioning:BucketVersioning"
-    properties = frozenset({"bucket", "versioningConfiguration"})
-    required = ("bucket", "versioningConfiguration")
-    immutable = frozenset({"bucket"})
-
-    def check(self, inputs: dict[str, Any]) -> Iterable[Problem]:
-        yield from super().check(inputs)
-        configuration = inputs.get("versioningConfiguration")
-        if isinstance(configuration, dict):
-            for problem in unknown_properties(configuration, {"status"}, self.resource_type):
-                yield Problem(f"versioningConfiguration.{problem.path}", problem.reason)
-            status = configuration.get("status")
-            if status not in {"Enabled", "Suspended"} and not is_unknown(status):
-                yield Problem("versioningConfiguration.status", f"is {status!r}; write Enabled or Suspended")
-
-    def create(self, inputs: dict[str, Any], deadline: Deadline) -> tuple[str, dict[str, Any]]:
-        bucket = inputs["bucket"]
-        self._put(bucket, inputs["versioningConfiguration"]["status"])
-        return bucket, inputs
-
-    def read(
-        self, identifier: str, inputs: dict[str, Any], outputs: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        with _explained(identifier):
-            try:
-                status = self.client.get_bucket_versioning(Bucket=identifier).get("Status")
-            except self.client.exceptions.ClientError as error:
-                if _missing(error):
-                    return None
-                raise
-        if status is None:
-            return None
-        now = {**inputs, "bucket": identifier, "versioningConfiguration": {"status": status}}
-        return now, now
-
-    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        self._put(identifier, news["versioningConfiguration"]["status"])
-        return news
-
-    def delete(self, identifier: str, inputs: dict[str, Any], deadline: Deadline) -> None:
-        with _explained(identifier):
-            try:
-                self._suspend(identifier)
-            except self.client.exceptions.ClientError as error:
-                if not _missing(error):
-                    raise
-
-    def _suspend(self, bucket: str) -> None:
-        self.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
-
-    def _put(self, bucket: str, status: str) -> None:
-        with _explained(bucket):
-            self.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+def _read_tags(thing: Thing) -> dict[str, Any]:
+    """The tags, asked for only where there may be some: stores do not all have the call."""
+    if thing.aws.is_store("s3"):
+        return {}
+    try:
+        return {"Tags": thing.call("get_bucket_tagging", Bucket=thing.id)["TagSet"]}
+    except ApiError as error:
+        if error.code != "NoSuchTagSet":
+            raise
+        return {"Tags": []}
 
 
-class BucketPolicy(S3Row):
-    """Who may do what with a bucket, as one JSON document."""
-
-    resource_type = "aws:s3/bucketPolicy:BucketPolicy"
-    properties = frozenset({"bucket", "policy"})
-    required = ("bucket", "policy")
-    immutable = frozenset({"bucket"})
-
-    def check(self, inputs: dict[str, Any]) -> Iterable[Problem]:
-        yield from super().check(inputs)
-        policy = inputs.get("policy")
-        if isinstance(policy, str) and not is_unknown(policy):
-            try:
-                json.loads(policy)
-            except ValueError as error:
-                yield Problem("policy", f"is not JSON: {error}")
-
-    def create(self, inputs: dict[str, Any], deadline: Deadline) -> tuple[str, dict[str, Any]]:
-        bucket = inputs["bucket"]
-        with _explained(bucket):
-            self.client.put_bucket_policy(Bucket=bucket, Policy=inputs["policy"])
-        return bucket, inputs
-
-    def read(
-        self, identifier: str, inputs: dict[str, Any], outputs: dict[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        with _explained(identifier):
-            try:
-                policy = self.client.get_bucket_policy(Bucket=identifier)["Policy"]
-            except self.client.exceptions.ClientError as error:
-                if _missing(error):
-                    return None
-                raise
-        same = "policy" in inputs and json.loads(policy) == json.loads(inputs["policy"])
-        now = {**inputs, "bucket": identifier, "policy": inputs["policy"] if same else policy}
-        return now, now
-
-    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        with _explained(identifier):
-            self.client.put_bucket_policy(Bucket=identifier, Policy=news["policy"])
-        return news
-
-    def delete(self, identifier: str, inputs: dict[str, Any], deadline: Deadline) -> None:
-        with _explained(identifier):
-            try:
-                self.client.delete_bucket_policy(Bucket=identifier)
-            except self.client.exceptions.ClientError as error:
-                if not _missing(error):
-                    raise
+def _put_tags(thing: Thing, _: Any = None) -> None:
+    """All tags in one call, which replaces those that are there."""
+    if tags := thing.inputs.get("tags"):
+        thing.call("put_bucket_tagging", Bucket=thing.id, Tagging={"TagSet": pairs(tags)})
+    elif thing.olds.get("tags"):
+        thing.call("delete_bucket_tagging", Bucket=thing.id)
 
 
-ROWS: dict[str, Callable[["Aws"], Row]] = {row.resource_type: row for row in (Bucket, BucketPolicy, BucketVersioning)}
+def _versioning(thing: Thing) -> dict[str, Any]:
+    found = thing.call("get_bucket_versioning", Bucket=thing.id)
+    if "Status" not in found:
+        raise absent(thing)
+    return {"VersioningConfiguration": {"Status": found["Status"]}}
+
+
+def _status(inputs: dict[str, Any]) -> Iterable[Problem]:
+    configuration = inputs.get("versioningConfiguration")
+    status = configuration.get("status") if isinstance(configuration, dict) else "Enabled"
+    if status not in {"Enabled", "Suspended"} and not is_unknown(status):
+        yield Problem("versioningConfiguration.status", f"is {status!r}; write Enabled or Suspended")
+
+
+def _setting(
+    token: str,
+    read: str,
+    put: str,
+    delete: Any,
+    *settings: Field,
+    path: str = "",
+    describe: Any = None,
+    also: Any = None,
+) -> Type:
+    """Something that a bucket has one of: it is put whole, read, and deleted."""
+    names = tuple(one.name for one in settings)
+    step = Call(put, body=("bucket", *names))
+    return Type(
+        f"aws:s3/{token[:1].lower()}{token[1:]}:{token}",
+        "s3",
+        (pascal("bucket", fixed=True, required=True), *settings),
+        create=step,
+        identifier="{bucket}",
+        created="",
+        read=(describe or Describe(read, path, **BUCKET),),
+        changes=(Change(names, step),),
+        delete=Call(delete, **BUCKET) if isinstance(delete, str) else delete,
+        unique=("bucket",),
+        also=also,
+        label="bucket",
+    )
+
+
+BY_DEFAULT = pascal(
+    "applyServerSideEncryptionByDefault",
+    fields=(pascal("sseAlgorithm", "SSEAlgorithm"), pascal("kmsMasterKeyId", "KMSMasterKeyID")),
+)
+FILTER = (pascal("prefix"), pascal("objectSizeGreaterThan"), pascal("objectSizeLessThan"))
+LIFECYCLE_RULE = (
+    pascal("id", "ID"),
+    pascal("status"),
+    pascal("filter", fields=FILTER),
+    pascal("expiration", fields=(pascal("days"), pascal("expiredObjectDeleteMarker"))),
+    pascal("noncurrentVersionExpiration", fields=(pascal("noncurrentDays"), pascal("newerNoncurrentVersions"))),
+    pascal("abortIncompleteMultipartUpload", fields=(pascal("daysAfterInitiation"),)),
+)
+
+
+def _in(wrapper: str, name: str, **options: Any) -> Field:
+    """A property that calls have in a wrapper, and answers without it."""
+    member = options.pop("member", name[:1].upper() + name[1:])
+    return pascal(name, f"{wrapper}.{member}", live=member, **options)
+
+
+TYPES = (
+    Type(
+        "aws:s3/bucket:Bucket",
+        "s3",
+        (pascal("bucket", fixed=True, required=True), local("forceDestroy", default=False)),
+        create=_create_bucket,
+        identifier="{bucket}",
+        created="",
+        read=(Call("head_bucket", **BUCKET), _read_tags),
+        delete=_delete_bucket,
+        after=_put_tags,
+        outputs={"arn": "arn:{partition}:s3:::{id}", "bucketDomainName": "{id}.s3.amazonaws.com"},
+        tagging=Tagging("", put=_put_tags, remove=_put_tags),
+        unique=("bucket",),
+    ),
+    _setting(
+        "BucketVersioning",
+        "get_bucket_versioning",
+        "put_bucket_versioning",
+        # S3 cannot switch it off again.
+        Call("put_bucket_versioning", **BUCKET, VersioningConfiguration={"Status": "Suspended"}),
+        pascal("versioningConfiguration", fields=(pascal("status", required=True),), required=True),
+        describe=_versioning,
+        also=_status,
+    ),
+    _setting(
+        "BucketPolicy",
+        "get_bucket_policy",
+        "put_bucket_policy",
+        "delete_bucket_policy",
+        pascal("policy", kind="document", required=True),
+    ),
+    _setting(
+        "BucketPublicAccessBlock",
+        "get_public_access_block",
+        "put_public_access_block",
+        "delete_public_access_block",
+        *(
+            _in("PublicAccessBlockConfiguration", name, default=False)
+            for name in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+        ),
+        path="PublicAccessBlockConfiguration",
+    ),
+    _setting(
+        "BucketServerSideEncryptionConfiguration",
+        "get_bucket_encryption",
+        "put_bucket_encryption",
+        "delete_bucket_encryption",
+        _in(
+            "ServerSideEncryptionConfiguration",
+            "rules",
+            kind="objects",
+            fields=(BY_DEFAULT, pascal("bucketKeyEnabled", default=False)),
+            required=True,
+        ),
+        path="ServerSideEncryptionConfiguration",
+    ),
+    _setting(
+        "BucketOwnershipControls",
+        "get_bucket_ownership_controls",
+        "put_bucket_ownership_controls",
+        "delete_bucket_ownership_controls",
+        _in(
+            "OwnershipControls",
+            "rule",
+            member="Rules",
+            fields=(pascal("objectOwnership", required=True),),
+            required=True,
+            **LISTED,
+        ),
+        path="OwnershipControls",
+    ),
+    _setting(
+        "BucketLifecycleConfiguration",
+        "get_bucket_lifecycle_configuration",
+        "put_bucket_lifecycle_configuration",
+        "delete_bucket_lifecycle",
+        _in("LifecycleConfiguration", "rules", kind="objects", fields=LIFECYCLE_RULE, required=True),
+    ),
+)
