@@ -5,7 +5,7 @@ import json
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,8 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(work: Path) -> Iterator[ControlPlane]:
-    """Until the block ends. Pods become ready at once, as if a node ran them."""
+def control_plane(work: Path, flags: Sequence[str] = ()) -> Iterator[ControlPlane]:
+    """Until the block ends. Pods become ready at once, as if a node ran them. `flags` are further ones of the API server."""
     pki = work / "pki"
     pki.mkdir(parents=True)
     _certificates(pki)
@@ -103,6 +103,7 @@ def control_plane(work: Path) -> Iterator[ControlPlane]:
         f"--service-account-signing-key-file={pki / 'server.key'}",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-cluster-ip-range=10.99.0.0/16",
+        *flags,
     ]
 
     def etcd_ready() -> bool:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,13 +70,13 @@ def local_stack(work: Path) -> Iterator[Stack]:
     users = {name: (host_state.secret(f"s3-{name}-secret-key"), role) for name, role in ROLES.items()}
     with control_plane(work / "kubernetes") as plane, object_store(work / "object-store", users) as store:
         shutil.copyfile(plane.kubeconfig, state / "kubernetes" / "admin.conf")
-        _checkout(root, store)
+        checkout(root, {"local": {"objectStore": {"endpoint": store}}})
         environment = {
             "HOME": str(work),
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(root / "infra"),
             "ML_PLATFORM_STATE_DIR": str(state),
-            "ML_PLATFORM_CACHE_DIR": str(_cache(work / "cache")),
+            "ML_PLATFORM_CACHE_DIR": str(cache(work / "cache")),
         }
         stack = Stack(root, state, plane, store, environment)
         stack.prepare()
@@ -84,8 +84,8 @@ def local_stack(work: Path) -> Iterator[Stack]:
         stack.close()
 
 
-def _checkout(root: Path, store: str) -> None:
-    """A git repository with the program, whose cluster uses this store."""
+def checkout(root: Path, changes: Mapping[str, dict[str, Any]]) -> None:
+    """A git repository with the program; `changes` are merged into the clusters' files."""
     root.mkdir()
     for name in PROGRAM:
         source = CHECKOUT / name
@@ -95,16 +95,23 @@ def _checkout(root: Path, store: str) -> None:
             ignored = shutil.ignore_patterns("__pycache__", "Pulumi.local.yaml", "ansible", "images", "toolchain")
             shutil.copytree(source, root / name, ignore=ignored)
     shutil.copyfile(CHECKOUT / ".gitignore", root / ".gitignore")
-    path = root / "clusters" / "local" / "cluster.yaml"
-    cluster = yaml.safe_load(path.read_text())
-    cluster["objectStore"]["endpoint"] = store
-    path.write_text(yaml.safe_dump(cluster))
+    for cluster, change in changes.items():
+        path = root / "clusters" / cluster / "cluster.yaml"
+        path.write_text(yaml.safe_dump(_merged(yaml.safe_load(path.read_text()), change)))
     git = ["git", "-C", str(root), "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "test"]):
         subprocess.run([*git, *arguments], check=True)
 
 
-def _cache(folder: Path) -> Path:
+def _merged(old: Any, new: Any) -> Any:
+    """`new` laid over `old`: mappings key by key, where None takes a key away."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    both = old | {key: _merged(old.get(key), value) for key, value in new.items()}
+    return {key: value for key, value in both.items() if value is not None}
+
+
+def cache(folder: Path) -> Path:
     """A cache of its own with the real tools, so that plugins are installed into it and not beside the real ones."""
     (folder / "bin").mkdir(parents=True)
     (folder / "runner").mkdir()

@@ -1,0 +1,112 @@
+"""The stacks on AWS in a copy of the checkout, against the emulator: what `scripts/up --environment` would run."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import naming
+from control_plane.stack import cache, checkout
+from emulator.process import Emulator, emulator
+from settings import AwsShared, AwsStage, load_cluster
+
+SHARED = "shared"
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """`root` is a git checkout; `environment` is what every stack's commands are given."""
+
+    root: Path
+    aws: Emulator
+    environment: dict[str, str]
+
+    def prepare(self, name: str) -> "Stack":
+        """What `scripts/up --environment` does before `pulumi up`."""
+        program = (
+            "import json, sys, settings, stack; lines = [];"
+            "env = stack.prepare(settings.load_cluster(sys.argv[1]), settings.Paths.from_environment(), lines.append);"
+            "print(json.dumps([lines, env]))"
+        )
+        command = [sys.executable, "-c", program, name]
+        done = subprocess.run(command, env=self.environment, cwd=self.root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        lines, environment = json.loads(done.stdout)
+        return Stack(name, self.root, environment, tuple(lines))
+
+    def changed_files(self) -> str:
+        """What `git status` finds in the checkout: nothing, if the commands kept to the state directory."""
+        return subprocess.run(
+            ["git", "status", "--porcelain"], cwd=self.root, check=True, capture_output=True, text=True
+        ).stdout
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack; `lines` are what preparing it reported."""
+
+    name: str
+    root: Path
+    environment: dict[str, str]
+    lines: tuple[str, ...]
+
+    def pulumi(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run plain `pulumi` from the checkout's root; raises AssertionError with its output when it fails."""
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.root, env=self.environment, capture_output=True, text=True
+        )
+        assert not check or done.returncode == 0, f"pulumi {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def command(self, *arguments: str) -> list[str]:
+        return ["pulumi", *arguments, "--non-interactive", "--color=never"]
+
+    def exported(self) -> dict[str, Any]:
+        """The state as the backend keeps it, by `pulumi stack export`."""
+        return dict(json.loads(self.pulumi("stack", "export").stdout)["deployment"])
+
+    def steps(self, *arguments: str) -> dict[str, int]:
+        """How many steps of each kind a preview plans, such as `create` and `same`."""
+        done = self.pulumi("preview", "--json", *arguments)
+        return {str(kind): int(count) for kind, count in json.loads(done.stdout)["changeSummary"].items()}
+
+
+@contextmanager
+def aws_stacks(work: Path, changes: Mapping[str, dict[str, Any]]) -> Iterator[Stacks]:
+    """Stacks that nothing was applied to yet; the emulator runs until the block ends.
+
+    `changes` are merged into the clusters' files: what is protected must not be, for it to be destroyed.
+    """
+    root = work / "checkout"
+    checkout(root, changes)
+    environment = {
+        "HOME": str(work),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(root / "infra"),
+        "ML_PLATFORM_STATE_DIR": str(work / "state"),
+        "ML_PLATFORM_CACHE_DIR": str(cache(work / "cache")),
+        "TMPDIR": str(work),
+    }
+    with emulator(work / "aws") as aws:
+        found = Stacks(root, aws, {**environment, **aws.variables})
+        for name in sorted(path.parent.name for path in (root / "clusters").glob("*/cluster.yaml")):
+            cluster = load_cluster(name, root)
+            if isinstance(cluster, AwsShared | AwsStage):
+                _bootstrap(aws, cluster)
+        yield found
+
+
+def _bootstrap(aws: Emulator, cluster: AwsShared | AwsStage) -> None:
+    """What `infra/bootstrap` leaves in an account, as far as the stacks name it."""
+    iam, s3 = aws.client("iam"), aws.client("s3")
+    if isinstance(cluster, AwsShared):
+        place = {"LocationConstraint": cluster.region}
+        s3.create_bucket(Bucket=naming.state_bucket(cluster.account), CreateBucketConfiguration=place)
+        allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        iam.create_policy(PolicyName=naming.boundary(), PolicyDocument=json.dumps(allow))
+    iam.create_role(RoleName=naming.deploy_role(cluster.name), AssumeRolePolicyDocument="{}")
