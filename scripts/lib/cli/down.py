@@ -101,6 +101,13 @@ def _confirm(lost: list[Loss], yes: bool) -> None:
 
 
 def _act(arguments: argparse.Namespace) -> int:
+    if arguments.environment:
+        if arguments.purge or arguments.keep_cache:
+            raise BadInput("--purge is for this machine", "--environment leaves nothing behind as it is")
+        from cli import aws_down  # noqa: PLC0415 - AWS's client is slow to import, and this machine needs none
+
+        aws_down.run(arguments.environment, arguments.yes)
+        return 0
     cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
     if arguments.keep_cache and not arguments.purge:
         raise BadInput("--keep-cache goes with --purge", "without --purge neither data nor caches are deleted")
@@ -144,9 +151,13 @@ def main() -> int:
         "Take the platform off this host: processes, mounts, addresses, firewall rules. Its data stays, and the next\n"
         "scripts/up restores the same deployments.",
     )
-    parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    where.add_argument(
+        "--environment", metavar="NAME", help="destroy an environment on AWS with all it holds: shared, dev, ..."
+    )
     parser.add_argument("--purge", action="store_true", help="delete data and caches too, after saying what is lost")
-    parser.add_argument("--yes", action="store_true", help="do not ask before a purge")
+    parser.add_argument("--yes", action="store_true", help="do not ask before something is lost")
     parser.add_argument("--keep-cache", action="store_true", help="with --purge: keep tools, images and environments")
     return app.run(parser, _act)
 

@@ -1,6 +1,7 @@
 """Read the cluster through kubectl."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,24 @@ from settings import Paths
 
 
 class Kubectl:
-    """kubectl of the toolchain with the platform's own kubeconfig, whatever the caller's KUBECONFIG says."""
+    """kubectl of the toolchain with the platform's own kubeconfig, whatever the caller's KUBECONFIG says.
 
-    def __init__(self, paths: Paths) -> None:
-        self._base: list[str | Path] = [paths.bin / "kubectl", f"--kubeconfig={paths.kubeconfig}"]
+    For another cluster: its `kubeconfig`, and the `environment` with which kubectl finds its credentials.
+    """
+
+    def __init__(
+        self, paths: Paths, kubeconfig: Path | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._base: list[str | Path] = [paths.bin / "kubectl", f"--kubeconfig={kubeconfig or paths.kubeconfig}"]
+        self._environment = environment
 
     def run(self, *arguments: str, text: str | None = None, timeout: float = 30) -> str:
         """Run kubectl and return its stdout. Raises Failure with its stderr."""
         return process.output(
-            [*self._base, f"--request-timeout={timeout:.0f}s", *arguments], text=text, timeout=timeout + 5
+            [*self._base, f"--request-timeout={timeout:.0f}s", *arguments],
+            environment=self._environment,
+            text=text,
+            timeout=timeout + 5,
         )
 
     def get(self, *arguments: str) -> dict[str, Any]:

@@ -186,11 +186,19 @@ def tell_advice(setup: Setup) -> None:
 
 
 def _act(arguments: argparse.Namespace) -> int:
+    if arguments.environment:
+        from cli import aws_up  # noqa: PLC0415 - AWS's client is slow to import, and this machine needs none
+
+        return _tell(aws_up.run(arguments.environment), arguments.json)
     cluster = app.cluster(arguments.cluster)
     with lock.held("up"):
         setup, runner = set_up(cluster)
         tell_advice(setup)
-    if arguments.json:
+    return _tell(runner, arguments.json)
+
+
+def _tell(runner: Runner, as_json: bool) -> int:
+    if as_json:
         sys.stdout.write(json.dumps({"steps": runner.records(), "seconds": runner.seconds()}, indent=2) + "\n")
     elif runner.results:
         console.out().print(runner.table(), soft_wrap=False)
@@ -201,10 +209,13 @@ def main() -> int:
     """The verb."""
     parser = app.parser(
         "up",
-        "Set up the platform on this host, or bring it to what the checkout says.\n\n"
+        "Set up the platform on this host, or bring it to what the checkout says; with --environment, the same for an\n"
+        "environment on AWS.\n\n"
         "Safe to run again at any time: it goes on from whatever state the host is in.",
     )
-    parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    where.add_argument("--environment", metavar="NAME", help="an environment on AWS: shared, dev, staging or prod")
     parser.add_argument("--json", action="store_true", help="print the steps and their times as JSON")
     return app.run(parser, _act)
 
