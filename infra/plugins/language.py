@@ -48,7 +48,10 @@ class PythonHost(LanguageServer):
         process = child.start(request.info.program_directory, request.args, request.pwd, request.env)
         context.add_callback(process.terminate)
         for stream, output in child.outputs(process):
-            yield language_pb2.RunPluginResponse(**{stream: output})
+            if stream == "stdout":
+                yield language_pb2.RunPluginResponse(stdout=output)
+            else:
+                yield language_pb2.RunPluginResponse(stderr=output)
         yield language_pb2.RunPluginResponse(exitcode=process.wait())
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:

@@ -1,0 +1,50 @@
+"""Nothing listens to everybody: no security group and no load balancer."""
+
+from collections.abc import Iterator
+
+from policy.networks import everywhere
+from policy.resources import UNKNOWN, Resource
+from policy.rule import Finding, Rule, Undecided, Verdict
+from policy.tokens import SERVICE
+
+FIX = "name the ranges or the security group that may connect"
+# Rules of their own: the type, and where it keeps a range.
+RULES = {
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": ("cidrIpv4", "cidrIpv6"),
+    "aws:ec2/securityGroupRule:SecurityGroupRule": ("cidrBlocks", "ipv6CidrBlocks"),
+}
+# Groups with rules in them.
+GROUPS = (
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup",
+    "aws:ec2/securityGroup:SecurityGroup",
+)
+
+
+def check(resource: Resource) -> Iterator[Verdict]:
+    if resource.type == SERVICE:
+        if resource.value("spec", "type") == "LoadBalancer" and not resource.facts.local:
+            ranges = resource.list("spec", "loadBalancerSourceRanges")
+            if not ranges:
+                yield Finding(resource, "spec.loadBalancerSourceRanges", "is missing, which lets everybody in", FIX)
+            yield from _closed(resource, "spec.loadBalancerSourceRanges", ranges)
+    elif resource.type in GROUPS:
+        for index, rule in enumerate(resource.list("ingress")):
+            if rule is UNKNOWN:
+                yield Undecided(resource, "ingress")
+                continue
+            for key in ("cidrBlocks", "ipv6CidrBlocks"):
+                yield from _closed(resource, f"ingress[{index}].{key}", resource.list("ingress", index, key))
+    elif resource.value("type") != "egress":
+        for key in RULES[resource.type]:
+            yield from _closed(resource, key, resource.list(key))
+
+
+def _closed(resource: Resource, key: str, ranges: list[object]) -> Iterator[Verdict]:
+    for cidr in ranges:
+        if cidr is UNKNOWN:
+            yield Undecided(resource, key)
+        elif everywhere(cidr):
+            yield Finding(resource, key, f"has {cidr}, which is everybody", FIX)
+
+
+RULE = Rule("ingress", "Nothing takes connections from everybody", (*RULES, *GROUPS, SERVICE), check)

@@ -1,0 +1,78 @@
+"""No role may do everything: neither by a policy of this program nor by one of AWS's own."""
+
+import re
+from collections.abc import Iterator
+
+from policy import documents
+from policy.documents import Statement
+from policy.resources import UNKNOWN, Resource
+from policy.rule import Finding, Rule, Undecided, Verdict
+from policy.tokens import ROLE
+
+# Where each type keeps a policy of its own, and where it names policies.
+DOCUMENTS = {
+    "aws:iam/groupPolicy:GroupPolicy": "policy",
+    "aws:iam/policy:Policy": "policy",
+    "aws:iam/rolePolicy:RolePolicy": "policy",
+    "aws:iam/userPolicy:UserPolicy": "policy",
+}
+ATTACHMENTS = {
+    "aws:iam/groupPolicyAttachment:GroupPolicyAttachment": "policyArn",
+    "aws:iam/policyAttachment:PolicyAttachment": "policyArn",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": "policyArn",
+    "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive": "policyArns",
+    "aws:iam/userPolicyAttachment:UserPolicyAttachment": "policyArn",
+    ROLE: "managedPolicyArns",
+}
+# AWS's policies that allow everything, or to give oneself everything.
+ADMINISTRATOR = re.compile(
+    r"arn:aws[\w-]*:iam::aws:policy/(.+/)?(AdministratorAccess.*|PowerUserAccess|IAMFullAccess|SystemAdministrator)"
+)
+FIX = "name the actions and the resources that are needed"
+
+
+def check(resource: Resource) -> Iterator[Verdict]:
+    if key := DOCUMENTS.get(resource.type):
+        yield from _document(resource, key)
+    if key := ATTACHMENTS.get(resource.type):
+        yield from _attached(resource, key)
+    if resource.type == ROLE:
+        for index in range(len(resource.list("inlinePolicies"))):
+            yield from _document(resource, "inlinePolicies", index, "policy")
+
+
+def _document(resource: Resource, *path: str | int) -> Iterator[Verdict]:
+    found, verdicts = documents.statements(resource, *path)
+    yield from verdicts
+    for statement in documents.allowed(found):
+        for wrong in _too_much(statement):
+            yield Finding(resource, str(path[0]), f"{documents.sid(statement)} {wrong}", FIX)
+
+
+def _too_much(statement: Statement) -> Iterator[str]:
+    if "NotAction" in statement:
+        yield "allows all actions but some (NotAction)"
+    if "NotResource" in statement:
+        yield "allows it on all resources but some (NotResource)"
+    everywhere = any(set(str(one)) <= {"*", ":"} for one in documents.items(statement.get("Resource")))
+    for action in documents.items(statement.get("Action")):
+        # `*`, `*:*` and the like are too much wherever; a whole service on every resource is, too.
+        service, _, name = str(action).partition(":")
+        if "*" in service or "?" in service:
+            yield f"allows {action}"
+        elif everywhere and name.strip("*?") == "":
+            yield f"allows {action} on every resource"
+
+
+def _attached(resource: Resource, key: str) -> Iterator[Verdict]:
+    for arn in resource.list(key):
+        if arn is UNKNOWN:
+            # A policy of this program, which is judged by itself: AWS's own have names that are known beforehand.
+            if not resource.links.get(key) and resource.type != ROLE:
+                continue
+            yield Undecided(resource, key)
+        elif ADMINISTRATOR.fullmatch(str(arn)):
+            yield Finding(resource, key, f"attaches {arn}", f"attach a policy of its own: {FIX}")
+
+
+RULE = Rule("least-privilege", "No role may do everything", tuple({**DOCUMENTS, **ATTACHMENTS}), check)

@@ -1,0 +1,33 @@
+"""Who may assume a role is named: GitHub's jobs by audience and full subject, everybody else by their ARN."""
+
+from collections.abc import Iterator
+
+import trust
+from policy import documents, stacks
+from policy.resources import Resource
+from policy.rule import Finding, Rule, Verdict
+from policy.tokens import ROLE
+
+KEY = "assumeRolePolicy"
+
+
+def check(role: Resource) -> Iterator[Verdict]:
+    found, verdicts = documents.statements(role, KEY)
+    yield from verdicts
+    if verdicts:
+        return
+    document = role.value(KEY)
+    if trust.is_federated(document):
+        for problem in trust.problems(document, stacks.repository()):
+            yield Finding(role, KEY, problem.partition("; ")[0], problem.partition("; ")[2] or "correct the document")
+        return
+    for statement in documents.allowed(found):
+        fix = "name services, or roles by their ARN"
+        if "NotPrincipal" in statement:
+            yield Finding(role, KEY, f"{documents.sid(statement)} trusts all but some (NotPrincipal)", fix)
+        for principal in documents.principals(statement):
+            if "*" in principal:
+                yield Finding(role, KEY, f"{documents.sid(statement)} trusts {principal}", fix)
+
+
+RULE = Rule("role-trust", "Roles name who may assume them", (ROLE,), check)
