@@ -28,6 +28,7 @@ class Field:
     kind: Kind = "value"
     fields: tuple["Field", ...] = ()  # of an object, or of each object of a list
     fixed: bool = False  # the API cannot change it in place
+    pinned: bool = False  # the API can change its value, but it cannot come or go
     required: bool = False
     later: bool = False  # set by a call of its own, after the one that creates
     local: bool = False  # for the provider only; the API never sees it
@@ -237,6 +238,8 @@ def fixed(fields: Iterable[Field], path: tuple[str | int, ...], before: Any, aft
         return False
     if field.fixed:
         return bool((field.default if before is None else before) != (field.default if after is None else after))
+    if field.pinned:
+        return (before is None) != (after is None)
     if field.kind == "object" and rest:
         return fixed(field.fields, tuple(rest), before, after)
     if field.kind == "object":  # a whole object that comes or goes, with what is fixed in it

@@ -51,7 +51,11 @@ VERSIONED = tuple(one.name for one in VERSION)
 def _latest(thing: Thing) -> dict[str, Any]:
     of = {"LaunchTemplateId": thing.id, "Versions": ["$Latest"]}
     found = dig(thing.call("describe_launch_template_versions", **of), "LaunchTemplateVersions.0")
-    return {key: found[key] for key in ("LaunchTemplateData", "VersionDescription") if found.get(key) is not None}
+    data = found["LaunchTemplateData"]
+    # The template's own tags are not those of what it launches, though some APIs show them there.
+    tagged = [item for item in data.get("TagSpecifications", []) if item["ResourceType"] != "launch-template"]
+    latest = {**data, "TagSpecifications": tagged}
+    return {"LaunchTemplateData": latest, **{key: found[key] for key in ("VersionDescription",) if found.get(key)}}
 
 
 def _create(thing: Thing) -> dict[str, Any]:

@@ -186,9 +186,8 @@ class ApiRow(Row):
         try:
             self._retried(self.type.delete, thing, lambda error, _: error.in_use)
         except ApiError as error:
-            if error.missing:
-                return
-            raise
+            if not error.missing:
+                raise
         interval = POLL_SECONDS
         while self.type.wait and self.type.wait.lingers and self._look(thing):
             if not deadline.wait(interval):
@@ -228,7 +227,8 @@ class ApiRow(Row):
 
     def _finish(self, thing: Thing) -> None:
         """What comes after the call that creates: properties with calls of their own, and waiting."""
-        later = {one.name: one.default for one in self._fields if one.later}
+        standard = {one.name: one.default for one in self._fields if one.later}
+        later = {**standard, **fields.observed((one for one in self._fields if one.later), thing.live)}
         changed = False
         if self.type.after:
             self._known_everywhere(self.type.after, thing)

@@ -16,10 +16,10 @@ RULE = (
     pascal("fromPort"),
     pascal("toPort"),
     pascal("description"),
-    pascal("cidrIpv4"),
-    pascal("cidrIpv6"),
-    pascal("prefixListId"),
-    pascal("referencedSecurityGroupId", "ReferencedGroupId", live="ReferencedGroupInfo.GroupId"),
+    pascal("cidrIpv4", pinned=True),
+    pascal("cidrIpv6", pinned=True),
+    pascal("prefixListId", pinned=True),
+    pascal("referencedSecurityGroupId", "ReferencedGroupId", live="ReferencedGroupInfo.GroupId", pinned=True),
 )
 # How the call that creates rules takes what the other calls have in one piece.
 SOURCES = {
