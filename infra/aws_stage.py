@@ -18,7 +18,6 @@ from components import cluster_autoscaler, device_plugin
 from components.argocd import NAMESPACE as ARGOCD
 from components.argocd import ArgoCD, ArgoCDArgs
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
-from components.container_registry import cached_repositories
 from components.eks_cluster import EksCluster, EksClusterArgs
 from components.gitops_bridge import GitOpsBridge, GitOpsBridgeArgs
 from components.gpu_node_pool import GpuNodePool, GroupArgs, KarpenterArgs
@@ -104,7 +103,7 @@ def make_cluster(stage: Stage, network: Network, opts: pulumi.ResourceOptions) -
         public_cidrs=cluster.kubernetes.public_cidrs,
         log_days=cluster.kubernetes.log_days,
         administrators=administrators(cluster),
-        cached_repositories=cached_repositories(shared.account, shared.region, shared.pull_through),
+        cached_repositories=pull_through.cached_repositories(shared.account, shared.region, shared.pull_through),
         key_deletion_days=cluster.retention.key_deletion_days,
         protect=cluster.protect,
     )

@@ -1,4 +1,4 @@
-"""The names of images as a cluster pulls them through ECR's caches."""
+"""The names of images as a cluster pulls them through ECR's caches, and of the repositories that this makes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,3 +29,8 @@ def _spec(spec: Mapping[str, Any], host: pulumi.Input[str], upstreams: Sequence[
         if isinstance(spec.get(template), dict):
             changed[template] = document(spec[template], host, upstreams)
     return changed
+
+
+def cached_repositories(account: str, region: str, upstreams: Sequence[str]) -> list[str]:
+    """ARN patterns of the repositories that hold cached images."""
+    return [f"arn:aws:ecr:{region}:{account}:repository/{upstream}/*" for upstream in upstreams]

@@ -11,6 +11,7 @@ import iam_documents
 from components.role import role
 from iam_documents import account_root, allow
 from owner import Owner
+from pull_through import cached_repositories
 
 COMPONENT = "container-registry"
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
@@ -127,11 +128,6 @@ class ContainerRegistry(pulumi.ComponentResource):
         policy = iam_documents.document(allow("CreateCachedRepositories", actions, cached))
         allowed = iam.RolePolicy(name, role=made.name, policy=policy, opts=self._child)
         return pulumi.Output.all(made.arn, allowed.id).apply(lambda values: str(values[0]))
-
-
-def cached_repositories(account: str, region: str, upstreams: Sequence[str]) -> list[str]:
-    """ARN patterns of the repositories that hold cached images."""
-    return [f"arn:aws:ecr:{region}:{account}:repository/{upstream}/*" for upstream in upstreams]
 
 
 def lifecycle_policy(untagged_days: int) -> str:

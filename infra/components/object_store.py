@@ -28,13 +28,15 @@ class ObjectStoreArgs:
     """The buckets by role.
 
     `force_destroy`: whether destroying the stack also deletes what is in them. `protect`: whether Pulumi refuses to
-    delete them. `retention`: for AWS only; other stores know neither it nor AWS's safeguards. `tags`: on AWS.
+    delete them. `retention`: for AWS only; other stores know neither it nor AWS's safeguards. `encryption_key`: the ARN
+    of a KMS key in place of S3's own. `tags`: on AWS.
     """
 
     buckets: Mapping[str, BucketArgs]
     force_destroy: bool = False
     protect: bool = False
     retention: RetentionArgs | None = None
+    encryption_key: pulumi.Input[str] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,7 +65,7 @@ class ObjectStore(pulumi.ComponentResource):
                 versioning_configuration={"status": "Enabled"},
                 opts=child,
             )
-            closed = _safeguards(f"{name}-{role}", bucket, versioning, args.retention, self) if args.retention else []
+            closed = _safeguards(f"{name}-{role}", bucket, versioning, args, self)
             # A policy while the block on public ones is being set is refused as a conflict.
             after_block = pulumi.ResourceOptions(parent=self, depends_on=closed)
             s3.BucketPolicy(f"{name}-{role}", bucket=bucket.bucket, policy=bucket_args.policy, opts=after_block)
@@ -75,23 +77,24 @@ def _safeguards(
     name: str,
     bucket: s3.Bucket,
     versioning: s3.BucketVersioning,
-    retention: RetentionArgs,
+    args: ObjectStoreArgs,
     parent: pulumi.Resource,
 ) -> list[pulumi.Resource]:
     """What AWS's buckets have besides; returns what the policy must wait for."""
+    if args.retention is None:
+        return []
     child = pulumi.ResourceOptions(parent=parent)
     s3.BucketServerSideEncryptionConfiguration(
         name,
         bucket=bucket.bucket,
-        # S3's own keys: with a KMS key, each reader in another account would need that key too.
-        rules=[{"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}],
+        rules=[encryption(args.encryption_key)],
         opts=child,
     )
     s3.BucketOwnershipControls(name, bucket=bucket.bucket, rule={"object_ownership": "BucketOwnerEnforced"}, opts=child)
     s3.BucketLifecycleConfiguration(
         name,
         bucket=bucket.bucket,
-        rules=lifecycle(retention),
+        rules=lifecycle(args.retention),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[versioning]),
     )
     block = s3.BucketPublicAccessBlock(
@@ -104,6 +107,18 @@ def _safeguards(
         opts=child,
     )
     return [block]
+
+
+def encryption(
+    key: pulumi.Input[str] | None,
+) -> s3.BucketServerSideEncryptionConfigurationRuleArgsDict:
+    """By S3's own keys, unless one of KMS is named: each reader in another account then needs that key too."""
+    if key is None:
+        return {"apply_server_side_encryption_by_default": {"sse_algorithm": "AES256"}}
+    return {
+        "apply_server_side_encryption_by_default": {"sse_algorithm": "aws:kms", "kms_master_key_id": key},
+        "bucket_key_enabled": True,
+    }
 
 
 def lifecycle(retention: RetentionArgs) -> list[s3.BucketLifecycleConfigurationRuleArgsDict]:

@@ -1,5 +1,6 @@
 """The providers reach this cluster's own services, and nothing that happens to be configured around them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import host_state
 import providers
 from recording import Recording, record
-from settings import Paths, load_local
+from settings import AwsStage, Paths, load_cluster, load_local
 
 
 @pytest.fixture
@@ -31,3 +32,33 @@ def test_a_renewed_certificate_replaces_nothing(recorded: Recording, tmp_path: P
     assert cluster["kubeconfig"] == str(tmp_path / "kubernetes" / "admin.conf"), (
         "by path: the state holds no credential"
     )
+
+
+def _stage() -> AwsStage:
+    found = load_cluster("dev")
+    assert isinstance(found, AwsStage)
+    return found
+
+
+def test_another_accounts_credentials_are_refused() -> None:
+    recorded = record(lambda: providers.aws_account(_stage()))
+    inputs = recorded.one("pulumi:providers:aws", "aws").inputs
+    assert inputs["allowedAccountIds"] == '["123456789012"]'
+    assert inputs["region"] == "eu-central-1"
+    assert not {"accessKey", "secretKey", "endpoints"} & set(inputs), "the environment has them, if anything does"
+
+
+def test_an_eks_cluster_is_reached_by_whoever_runs_pulumi() -> None:
+    """No credential is in the state, so the one who reads it has none."""
+    recorded = record(lambda: providers.eks(_stage(), "ml-platform-dev", "https://eks.test", "Y2E="))
+    inputs = recorded.one("pulumi:providers:kubernetes", "cluster").inputs
+    assert inputs["clusterIdentifier"] == "ml-platform-dev"
+    kubeconfig = json.loads(inputs["kubeconfig"])
+    (cluster,), (user,) = kubeconfig["clusters"], kubeconfig["users"]
+    assert cluster["cluster"] == {"server": "https://eks.test", "certificate-authority-data": "Y2E="}
+    assert set(user["user"]) == {"exec"}
+    assert user["user"]["exec"]["command"] == "aws"
+    assert user["user"]["exec"]["args"] == [
+        *("eks", "get-token", "--cluster-name", "ml-platform-dev"),
+        *("--region", "eu-central-1", "--output", "json"),
+    ]

@@ -58,3 +58,9 @@ def test_the_document_itself_is_left_alone() -> None:
     found = {"spec": {"containers": [{"image": "quay.io/a"}]}}
     pull_through.document(found, HOST, UPSTREAMS)
     assert found == {"spec": {"containers": [{"image": "quay.io/a"}]}}
+
+
+def test_cached_repositories_are_those_below_an_upstreams_name() -> None:
+    assert pull_through.cached_repositories("123456789012", "eu-central-1", ["quay.io"]) == [
+        "arn:aws:ecr:eu-central-1:123456789012:repository/quay.io/*"
+    ]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.argocd import ArgoCD, ArgoCDArgs
@@ -61,3 +62,17 @@ def test_its_secret_holds_the_hash_and_the_webhooks_secret(recorded: Recording) 
     assert secret.secrets == {"stringData.admin.password", "stringData.webhook.gogs.secret"}
     # Argo CD looks its secret up by this label.
     assert secret.inputs["metadata"]["labels"]["app.kubernetes.io/part-of"] == "argocd"
+
+
+def test_without_a_port_or_a_password_it_makes_neither() -> None:
+    """In a cloud Argo CD makes a password up, for which it needs the Secret, and is reached by other ways."""
+    recorded = record(lambda: ArgoCD("argocd", ArgoCDArgs(DOCUMENTS)))
+    assert not recorded.of("kubernetes:core/v1:Service")
+    assert recorded.one("kubernetes:core/v1:Secret", "argocd-secret-argocd-secret").inputs["stringData"] == {}
+
+
+def test_a_secret_that_pulumi_keeps_stays_one() -> None:
+    args = ArgoCDArgs(DOCUMENTS, webhook_secrets={"webhook.github.secret": pulumi.Output.secret("hook")})
+    secret = record(lambda: ArgoCD("argocd", args)).one("kubernetes:core/v1:Secret", "argocd-secret-argocd-secret")
+    assert secret.inputs["stringData"] == {"webhook.github.secret": "hook"}
+    assert secret.secrets == {"stringData.webhook.github.secret"}

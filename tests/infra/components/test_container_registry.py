@@ -8,10 +8,10 @@ import pytest
 from components.container_registry import (
     ContainerRegistry,
     ContainerRegistryArgs,
-    cached_repositories,
     lifecycle_policy,
 )
 from owner import Owner
+from pull_through import cached_repositories
 from recording import Recording, record
 
 OWNER = Owner("shared", "123456789012", "eu-central-1")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pulumi
 import pytest
 import yaml
 
@@ -70,3 +71,33 @@ def test_the_repository_is_filled_in_everywhere(recorded: Recording) -> None:
 
 def test_the_file_itself_is_left_alone() -> None:
     assert REPO not in Path(ROOT_FILE).read_text()
+
+
+@pytest.fixture(scope="module")
+def in_a_cloud() -> Recording:
+    def build() -> None:
+        args = GitOpsBridgeArgs(
+            cluster="there",
+            stages=["dev"],
+            repo_url=REPO,
+            registry=pulumi.Output.from_input("registry.cloud"),
+            root=list(yaml.safe_load_all(ROOT_FILE.read_text())),
+        )
+        GitOpsBridge("gitops", args)
+
+    return record(build)
+
+
+def test_a_cluster_without_images_of_its_own_services_runs_none(in_a_cloud: Recording) -> None:
+    """The set `platform` takes the clusters that have the label."""
+    metadata = in_a_cloud.one("kubernetes:core/v1:Secret", "gitops-cluster").inputs["metadata"]
+    assert metadata["labels"] == {
+        "argocd.argoproj.io/secret-type": "cluster",
+        "stage.ml-platform.dev/dev": "true",
+    }
+    assert metadata["annotations"]["ml-platform.dev/registry"] == "registry.cloud"
+
+
+def test_a_public_repository_needs_no_credential(in_a_cloud: Recording) -> None:
+    found = in_a_cloud.one("kubernetes:core/v1:Secret", "gitops-repository").inputs["stringData"]
+    assert found == {"type": "git", "url": REPO}
