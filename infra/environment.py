@@ -32,6 +32,8 @@ def environment(
         # Diffs need no network here, so they need not wait for each other.
         "PULUMI_PARALLEL_DIFF": "true",
         "PULUMI_HOME": str(install.home(paths)),
+        # The command line's --policy-pack, for every preview and update.
+        "PULUMI_OPTION_POLICY_PACK": str(root / "infra" / "policy"),
         # For the official language host; the offline one is started with ML_PLATFORM_PYTHON.
         "PULUMI_PYTHON_CMD": sys.executable,
         "PULUMI_SKIP_UPDATE_CHECK": "true",

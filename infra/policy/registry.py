@@ -25,6 +25,7 @@ from policy.rules import (
     required_tags,
     resource_policies,
     reviewed_types,
+    role_boundary,
     role_trust,
     volume_encryption,
 )
@@ -53,6 +54,7 @@ MODULES = (
     required_tags,
     resource_policies,
     reviewed_types,
+    role_boundary,
     role_trust,
     volume_encryption,
 )

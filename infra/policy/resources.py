@@ -33,6 +33,11 @@ class Resource:
     links: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
+    def project(self) -> str:
+        """The Pulumi project that the resource belongs to."""
+        return self.urn.split("::")[1]
+
+    @property
     def facts(self) -> Facts:
         """What is true of the stack that the resource belongs to."""
         return stacks.facts(self.urn.split("::")[0].removeprefix("urn:pulumi:"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import facts
 from environment import environment
-from settings import Paths, load_local
+from settings import Paths, cluster_names, load_cluster, load_local
 
 CLUSTER = load_local("local")
 PATHS = Paths(Path("/state"), Path("/cache"))
@@ -36,3 +36,9 @@ def test_secrets_are_named_by_file_only(tmp_path: Path) -> None:
     variables = environment(CLUSTER, Paths(tmp_path, tmp_path))
     assert "very-secret" not in "".join(variables.values())
     assert variables["PULUMI_CONFIG_PASSPHRASE_FILE"] == str(tmp_path / "secrets" / "pulumi-passphrase")
+
+
+def test_every_preview_runs_the_policy_pack() -> None:
+    for name in cluster_names():
+        pack = Path(environment(load_cluster(name), PATHS)["PULUMI_OPTION_POLICY_PACK"])
+        assert (pack / "PulumiPolicy.yaml").is_file(), name

@@ -3,16 +3,18 @@
 import re
 from collections.abc import Iterator
 
+import naming
 from policy import documents
 from policy.documents import Statement
 from policy.resources import UNKNOWN, Resource
 from policy.rule import Finding, Rule, Undecided, Verdict
 from policy.tokens import ROLE
 
+POLICY = "aws:iam/policy:Policy"
 # Where each type keeps a policy of its own, and where it names policies.
 DOCUMENTS = {
     "aws:iam/groupPolicy:GroupPolicy": "policy",
-    "aws:iam/policy:Policy": "policy",
+    POLICY: "policy",
     "aws:iam/rolePolicy:RolePolicy": "policy",
     "aws:iam/userPolicy:UserPolicy": "policy",
 }
@@ -44,34 +46,40 @@ def check(resource: Resource) -> Iterator[Verdict]:
 def _document(resource: Resource, *path: str | int) -> Iterator[Verdict]:
     found, verdicts = documents.statements(resource, *path)
     yield from verdicts
+    # The boundary grants nothing: it is the most that others may grant, and nobody may attach it as a policy.
+    is_boundary = resource.type == POLICY and resource.value("name") == naming.boundary()
     for statement in documents.allowed(found):
-        for wrong in _too_much(statement):
+        for wrong in _too_much(statement, services_allowed=is_boundary or _only_tagged(statement)):
             yield Finding(resource, str(path[0]), f"{documents.sid(statement)} {wrong}", FIX)
 
 
-def _too_much(statement: Statement) -> Iterator[str]:
+def _too_much(statement: Statement, *, services_allowed: bool) -> Iterator[str]:
     if "NotAction" in statement:
         yield "allows all actions but some (NotAction)"
     if "NotResource" in statement:
         yield "allows it on all resources but some (NotResource)"
-    everywhere = any(set(str(one)) <= {"*", ":"} for one in documents.items(statement.get("Resource")))
+    everywhere = any(set(str(one)) <= {"*", ":", "?"} for one in documents.items(statement.get("Resource")))
     for action in documents.items(statement.get("Action")):
         # `*`, `*:*` and the like are too much wherever; a whole service on every resource is, too.
         service, _, name = str(action).partition(":")
         if "*" in service or "?" in service:
             yield f"allows {action}"
-        elif everywhere and name.strip("*?") == "":
+        elif everywhere and not name.strip("*?") and not services_allowed:
             yield f"allows {action} on every resource"
+
+
+def _only_tagged(statement: Statement) -> bool:
+    """Whether it is about resources with one exact tag; what has no such tag does not match."""
+    condition = statement.get("Condition")
+    exact = condition.get("StringEquals") if isinstance(condition, dict) else None
+    return isinstance(exact, dict) and any(key.casefold().startswith("aws:resourcetag/") for key in exact)
 
 
 def _attached(resource: Resource, key: str) -> Iterator[Verdict]:
     for arn in resource.list(key):
         if arn is UNKNOWN:
-            # A policy of this program, which is judged by itself: AWS's own have names that are known beforehand.
-            if not resource.links.get(key) and resource.type != ROLE:
-                continue
             yield Undecided(resource, key)
-        elif ADMINISTRATOR.fullmatch(str(arn)):
+        elif ADMINISTRATOR.fullmatch(str(arn)) or str(arn).endswith(f":policy/{naming.boundary()}"):
             yield Finding(resource, key, f"attaches {arn}", f"attach a policy of its own: {FIX}")
 
 

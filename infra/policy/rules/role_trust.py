@@ -5,13 +5,22 @@ from collections.abc import Iterator
 import trust
 from policy import documents, stacks
 from policy.resources import Resource
-from policy.rule import Finding, Rule, Verdict
+from policy.rule import Finding, Rule, Verdict, expect
 from policy.tokens import ROLE
 
 KEY = "assumeRolePolicy"
+PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 
 
-def check(role: Resource) -> Iterator[Verdict]:
+def check(resource: Resource) -> Iterator[Verdict]:
+    if resource.type == PROVIDER:
+        yield from expect(resource, ("url",), f"https://{trust.ISSUER}", "trust GitHub's tokens alone")
+        yield from expect(resource, ("clientIdLists",), [trust.AUDIENCE], f"accept {trust.AUDIENCE} alone")
+    else:
+        yield from _role(resource)
+
+
+def _role(role: Resource) -> Iterator[Verdict]:
     found, verdicts = documents.statements(role, KEY)
     yield from verdicts
     if verdicts:
@@ -30,4 +39,4 @@ def check(role: Resource) -> Iterator[Verdict]:
                 yield Finding(role, KEY, f"{documents.sid(statement)} trusts {principal}", fix)
 
 
-RULE = Rule("role-trust", "Roles name who may assume them", (ROLE,), check)
+RULE = Rule("role-trust", "Roles name who may assume them", (ROLE, PROVIDER), check)
