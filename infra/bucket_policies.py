@@ -31,10 +31,11 @@ def of_accounts(bucket: str, *, readers: Sequence[str] = (), writers: Sequence[s
         for sid, accounts, actions in granted
         if accounts
     ]
-    return iam_documents.document(_only_with_tls(bucket), *others)
+    return iam_documents.document(only_with_tls(bucket), *others)
 
 
-def _only_with_tls(bucket: str) -> Statement:
+def only_with_tls(bucket: str) -> Statement:
+    """Refuses every request that travels in the clear, whoever asks."""
     return {
         "Sid": "OnlyWithTls",
         "Effect": "Deny",

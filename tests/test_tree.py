@@ -29,6 +29,7 @@ ELSEWHERE = {
     "apps/runner-controller/src/runner_controller/supervise.py": "tests/apps/runner_controller/test_restart.py",
     "infra/__main__.py": "tests/infra/test_program.py",
     "infra/ansible/": "tests/host/test_playbook.py",
+    "infra/bootstrap/__main__.py": "tests/infra/bootstrap/test_account.py",
     "infra/plugins/__main__.py": "tests/infra/plugins/test_kubernetes.py",
     "infra/plugins/aws/": "tests/infra/plugins/test_aws.py",
     "infra/plugins/kubernetes/": "tests/infra/plugins/test_kubernetes.py",

@@ -1,7 +1,7 @@
 """Runs a Pulumi program against a monitor that records what it registers, for plain asserts afterwards."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -38,6 +38,8 @@ class Registered:
     protect: bool
     deleted_with: str = ""
     ignored: tuple[str, ...] = ()
+    # For each property, the URNs of the resources that its value is made from.
+    links: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Recording(list[Registered]):
@@ -81,16 +83,16 @@ class _Echo(Mocks):
 
 
 class _Monitor(MockMonitor):
-    def __init__(self, stack: str, stacks: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, project: str, stack: str, stacks: Mapping[str, Mapping[str, Any]]) -> None:
         super().__init__(_Echo(stacks))
-        self.stack = stack
+        self.project, self.stack = project, stack
         self.recording = Recording()
 
     def make_urn(self, parent: str, type_: str, name: str) -> str:
         """As the engine makes it: every parent's type, but not the stack's."""
         chain = parent.split("::")[2] if parent else ""
         qualified = type_ if chain in {"", "pulumi:pulumi:Stack"} else f"{chain}${type_}"
-        return f"urn:pulumi:{self.stack}::{PROJECT}::{qualified}::{name}"
+        return f"urn:pulumi:{self.stack}::{self.project}::{qualified}::{name}"
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
         response = super().ReadResource(request)
@@ -118,6 +120,7 @@ class _Monitor(MockMonitor):
                 protect=getattr(request, "protect", False),
                 deleted_with=getattr(request, "deletedWith", ""),
                 ignored=tuple(getattr(request, "ignoreChanges", ())),
+                links={key: tuple(found.urns) for key, found in getattr(request, "propertyDependencies", {}).items()},
             )
         )
 
@@ -127,13 +130,14 @@ def record(
     stack: str = "local",
     stacks: Mapping[str, Mapping[str, Any]] | None = None,
     config: Mapping[str, str] | None = None,
+    project: str = PROJECT,
 ) -> Recording:
     """Run `program` as an update of `stack`, and return what it registered.
 
     `stacks`: the outputs of the stacks that it reads, by full name. `config`: what is set, all of it secret.
     """
-    monitor = _Monitor(stack, stacks or {})
-    set_mocks(monitor.mocks, project=PROJECT, stack=stack, preview=False, monitor=monitor)
+    monitor = _Monitor(project, stack, stacks or {})
+    set_mocks(monitor.mocks, project=project, stack=stack, preview=False, monitor=monitor)
     pulumi.runtime.set_all_config(dict(config or {}), list(config or {}))
 
     root = get_root_resource()
