@@ -1,9 +1,13 @@
-"""A small Kubernetes API client: apply, get and delete, with a kubeconfig's client certificate or token."""
+"""A small Kubernetes API client: apply, get and delete, with a kubeconfig's client certificate or token.
+
+An `aws eks get-token` credential is made here too, so that the offline plugin does not need the AWS command line.
+"""
 
 import base64
 import ssl
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -35,10 +39,11 @@ class Api:
     def __init__(self, kubeconfig: str, context: str | None = None) -> None:
         cluster, user = _select(_document(kubeconfig), context)
         self.server = str(cluster["server"])
-        headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        # A new access entry is not known to all of a cluster's API servers at once.
+        self._retried = RETRIED | {httpx.codes.UNAUTHORIZED} if "exec" in user else RETRIED
         self._client = httpx.Client(
             base_url=self.server,
-            headers=headers,
+            auth=_bearer(user),
             verify=_tls(cluster, user),
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
@@ -71,7 +76,7 @@ class Api:
     def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         response = self._request(method, path, **options)
         for _ in range(RETRIES):
-            if response.status_code not in RETRIED:
+            if response.status_code not in self._retried:
                 break
             time.sleep(_retry_after(response))
             response = self._request(method, path, **options)
@@ -89,6 +94,24 @@ class Api:
             raise UnreachableError(
                 f"the Kubernetes API at {self.server} does not answer ({error}); start the platform with scripts/up"
             ) from None
+
+
+def _bearer(user: dict[str, Any]) -> Callable[[httpx.Request], httpx.Request] | None:
+    """Adds a token to each request: the user's own, or one made for an EKS cluster."""
+    if "exec" in user:
+        from plugins.kubernetes.eks_token import from_exec
+
+        token: Callable[[], str] = from_exec(user["exec"]).value
+    elif "token" in user:
+        token = lambda: str(user["token"])  # noqa: E731 - one of two ways to the same thing
+    else:
+        return None
+
+    def authorized(request: httpx.Request) -> httpx.Request:
+        request.headers["Authorization"] = f"Bearer {token()}"
+        return request
+
+    return authorized
 
 
 def _retry_after(response: httpx.Response) -> float:

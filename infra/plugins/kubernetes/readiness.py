@@ -50,8 +50,19 @@ def _namespace(live: Object) -> str | None:
     return None if phase == "Active" else f"its phase is {phase}"
 
 
+def _daemon_set(live: Object) -> str | None:
+    """Ready on every node that it is for, of which there may be none."""
+    status = live.get("status", {})
+    wanted = status.get("desiredNumberScheduled", 0)
+    updated, available = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
+    if _observed(live) and updated >= wanted and available >= wanted:
+        return None
+    return f"it is available on {available} of {wanted} nodes, {updated} updated"
+
+
 CHECKS: dict[str, Callable[[Object], str | None]] = {
     "CustomResourceDefinition": _definition,
+    "DaemonSet": _daemon_set,
     "Deployment": _deployment,
     "Namespace": _namespace,
     "StatefulSet": _stateful_set,

@@ -1,11 +1,13 @@
 """The table of kinds agrees with the API server's own."""
 
 import pytest
+from emulator.api_servers import karpenter
 
 from control_plane.stack import Stack
 from plugins.kubernetes.kinds import BY_TOKEN, KINDS, Kind
 
-OURS = [kind for kind in KINDS if not kind.api_version.startswith("argoproj.io/")]
+CUSTOM = ("argoproj.io/", "karpenter.sh/")
+OURS = [kind for kind in KINDS if not kind.api_version.startswith(CUSTOM)]
 
 
 def test_tokens_are_unique() -> None:
@@ -34,3 +36,15 @@ def test_the_fields_are_the_servers(kind: Kind, loopback: Stack) -> None:
 
     (schema,) = (item for item in document["components"]["schemas"].values() if matches(item))
     assert kind.fields <= schema["properties"].keys()
+
+
+@pytest.mark.tools
+def test_karpenters_kinds_are_as_its_own_definitions_say() -> None:
+    served = {item["spec"]["names"]["kind"]: item["spec"] for item in karpenter()}
+    for kind in (kind for kind in KINDS if kind.api_version.startswith("karpenter.sh/")):
+        spec = served[kind.name]
+        versions = {version["name"]: version for version in spec["versions"]}
+        group, _, version = kind.api_version.partition("/")
+        assert (spec["group"], spec["names"]["plural"], spec["scope"]) == (group, kind.plural, "Cluster")
+        assert not kind.namespaced
+        assert kind.fields <= versions[version]["schema"]["openAPIV3Schema"]["properties"].keys()

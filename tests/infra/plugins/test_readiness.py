@@ -19,6 +19,19 @@ def test_a_deployment_is_ready_when_its_new_pods_are_available_and_its_old_ones_
         assert waiting_for(_deployment(**status)) is not None, status
 
 
+def test_a_daemon_set_is_ready_on_every_node_that_it_is_for() -> None:
+    def daemons(**status: int) -> dict[str, Any]:
+        status = {"observedGeneration": 1, **status}
+        return {"kind": "DaemonSet", "metadata": {"generation": 1}, "spec": {}, "status": status}
+
+    assert waiting_for(daemons()) is None, "there may be no such node"
+    there = {"desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2}
+    assert waiting_for(daemons(**there)) is None
+    assert waiting_for(daemons(**{**there, "numberAvailable": 1})) == "it is available on 1 of 2 nodes, 2 updated"
+    assert waiting_for(daemons(**{**there, "updatedNumberScheduled": 1})) is not None
+    assert waiting_for(daemons(observedGeneration=0)) is not None
+
+
 def test_the_reason_is_the_controllers_own() -> None:
     conditions = [{"type": "Progressing", "status": "False", "message": "has timed out progressing"}]
     reason = waiting_for(_deployment(availableReplicas=0, conditions=conditions))
