@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml
 
-from emulator.eks_access import GROUPS
 from control_plane.argo import apply
 from control_plane.kubernetes import ControlPlane, control_plane
+from emulator.eks_access import GROUPS
 
 # Group, version and kind of what Auto Mode has and nothing here can validate.
 NOT_VALIDATED = (
@@ -75,7 +75,7 @@ class Server:
                 self._stop.wait()
                 _close(plane)
             shutil.rmtree(self._work, ignore_errors=True)
-        except Exception as error:  # noqa: BLE001 - the next DescribeCluster says it
+        except Exception as error:
             self.error = f"the API server did not start: {error}"
 
     def _flags(self) -> list[str]:
