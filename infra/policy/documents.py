@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from policy.resources import UNKNOWN, Resource
+from policy.resources import Resource, has_unknown
 from policy.rule import Finding, Undecided, Verdict
 
 Statement = dict[str, Any]
@@ -27,13 +27,6 @@ def statements(resource: Resource, *path: str | int) -> tuple[list[Statement], l
     if not all(isinstance(item, dict) for item in several):
         return [], [Finding(resource, key, "has a statement that is no object", "write each with Effect and Action")]
     return several, []
-
-
-def has_unknown(value: Any) -> bool:
-    """Whether anything in a value is not known yet."""
-    if isinstance(value, dict | list):
-        return any(has_unknown(item) for item in (value.values() if isinstance(value, dict) else value))
-    return value is UNKNOWN
 
 
 def allowed(found: list[Statement]) -> Iterator[Statement]:

@@ -111,3 +111,10 @@ def _item(container: Any, key: Any) -> Any:
         return plain(container[key])
     except UnknownValueError:
         return UNKNOWN
+
+
+def has_unknown(value: Any) -> bool:
+    """Whether a value, or anything in it, is not known yet."""
+    if isinstance(value, dict | list):
+        return any(has_unknown(item) for item in (value.values() if isinstance(value, dict) else value))
+    return value is UNKNOWN

@@ -16,7 +16,7 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
-from policy.resources import UNKNOWN, Resource, Stack, of_policy
+from policy.resources import Resource, Stack, has_unknown, of_policy
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def expect(resource: Resource, path: tuple[str | int, ...], wanted: Any, fix: st
     """A property must have one value, or one of several."""
     key = dotted(path)
     found = resource.value(*path)
-    if found is UNKNOWN:
+    if has_unknown(found):
         yield Undecided(resource, key)
     elif found not in (wanted if isinstance(wanted, tuple) else (wanted,)):
         yield Finding(resource, key, "is missing" if found is None else f"is {show(found)}", fix)

@@ -22,11 +22,7 @@ GROUPS = (
 
 def check(resource: Resource) -> Iterator[Verdict]:
     if resource.type == SERVICE:
-        if resource.value("spec", "type") == "LoadBalancer" and not resource.facts.local:
-            ranges = resource.list("spec", "loadBalancerSourceRanges")
-            if not ranges:
-                yield Finding(resource, "spec.loadBalancerSourceRanges", "is missing, which lets everybody in", FIX)
-            yield from _closed(resource, "spec.loadBalancerSourceRanges", ranges)
+        yield from _service(resource)
     elif resource.type in GROUPS:
         for index, rule in enumerate(resource.list("ingress")):
             if rule is UNKNOWN:
@@ -37,6 +33,17 @@ def check(resource: Resource) -> Iterator[Verdict]:
     elif resource.value("type") != "egress":
         for key in RULES[resource.type]:
             yield from _closed(resource, key, resource.list(key))
+
+
+def _service(service: Resource) -> Iterator[Verdict]:
+    kind, key = service.value("spec", "type"), "spec.loadBalancerSourceRanges"
+    if kind is UNKNOWN:
+        yield Undecided(service, "spec.type")
+    elif kind == "LoadBalancer" and not service.facts.local:
+        ranges = service.list("spec", "loadBalancerSourceRanges")
+        if not ranges:
+            yield Finding(service, key, "is missing, which lets everybody in", FIX)
+        yield from _closed(service, key, ranges)
 
 
 def _closed(resource: Resource, key: str, ranges: list[object]) -> Iterator[Verdict]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from policy.resources import UNKNOWN, Resource, Stack
+from policy.resources import Resource, Stack, has_unknown
 from policy.rule import Finding, Rule, Undecided, Verdict, expect
 from policy.tokens import REGISTRY_SCANNING, REPOSITORY, REPOSITORY_TEMPLATE
 
@@ -23,14 +23,15 @@ def check(stack: Stack) -> Iterator[Verdict]:
 
 
 def _scans_all(registry: Resource) -> Iterator[Verdict]:
-    frequencies = set()
-    for index, rule in enumerate(registry.list("rules")):
-        if rule is UNKNOWN or registry.value("rules", index, "scanFrequency") is UNKNOWN:
-            yield Undecided(registry, "rules")
-            return
-        if any(one.get("filter") == "*" for one in registry.list("rules", index, "repositoryFilters")):
-            frequencies.add(registry.value("rules", index, "scanFrequency"))
-    if not frequencies & {"SCAN_ON_PUSH", "CONTINUOUS_SCAN"}:
+    if has_unknown(registry.value("rules")):
+        yield Undecided(registry, "rules")
+        return
+    of_everything = [
+        rule.get("scanFrequency")
+        for rule in registry.list("rules")
+        if any(chosen.get("filter") == "*" for chosen in rule.get("repositoryFilters") or [])
+    ]
+    if not {"SCAN_ON_PUSH", "CONTINUOUS_SCAN"} & set(of_everything):
         yield Finding(registry, "rules", "scan less than everything", "scan * on push (scanFrequency SCAN_ON_PUSH)")
 
 
