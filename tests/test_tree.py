@@ -103,11 +103,11 @@ def test_what_is_tested_elsewhere_is_so_and_has_no_twin(start: str) -> None:
     assert [one for one in modules() if str(one).startswith(start) and not is_tested(one)]
 
 
-def test_every_file_is_a_test_a_conftest_or_support() -> None:
+def test_every_file_is_a_test_a_conftest_a_benchmark_or_support() -> None:
     others = [
         str(path.relative_to(ROOT))
         for path in TESTS.rglob("*.py")
-        if not (path.name.startswith("test_") or path.name == "conftest.py" or "support" in path.parts)
+        if not (path.name.startswith("test_") or path.name == "conftest.py" or {"benchmarks", "support"} & set(path.parts))
     ]
     assert others == []
 
