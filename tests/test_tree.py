@@ -107,7 +107,9 @@ def test_every_file_is_a_test_a_conftest_a_benchmark_or_support() -> None:
     others = [
         str(path.relative_to(ROOT))
         for path in TESTS.rglob("*.py")
-        if not (path.name.startswith("test_") or path.name == "conftest.py" or {"benchmarks", "support"} & set(path.parts))
+        if not (
+            path.name.startswith("test_") or path.name == "conftest.py" or {"benchmarks", "support"} & set(path.parts)
+        )
     ]
     assert others == []
 
