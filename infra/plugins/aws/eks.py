@@ -5,7 +5,7 @@ from typing import Any
 
 from plugins.aws.calls import Call, Change, Describe, Step, Thing, Wait, absent
 from plugins.aws.fields import ABSENT, LISTED, camel, dig, local
-from plugins.aws.row import POLL_MOST_SECONDS, POLL_SECONDS, Auto, Type
+from plugins.aws.row import POLL_GROWTH, POLL_MOST_SECONDS, POLL_SECONDS, Auto, Type
 from plugins.aws.tagging import by_arn
 from plugins.server import ProviderError
 
@@ -34,7 +34,7 @@ def _follow(thing: Thing, answer: dict[str, Any]) -> None:
     while update["status"] == "InProgress":
         if not thing.deadline.wait(interval):
             raise ProviderError(f"{thing.subject}: its update takes more than {thing.deadline.seconds:.0f} s")
-        update, interval = thing.call("describe_update", **about)["update"], min(interval * 1.5, POLL_MOST_SECONDS)
+        update, interval = thing.call("describe_update", **about)["update"], min(interval * POLL_GROWTH, POLL_MOST_SECONDS)
     if update["status"] != "Successful":
         errors = "; ".join(str(error.get("errorMessage")) for error in update.get("errors", []))
         raise ProviderError(f"{thing.subject}: its update is {update['status']}: {errors}")

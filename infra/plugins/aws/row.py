@@ -23,7 +23,7 @@ UNKNOWN = next(iter(sorted(UNKNOWNS)))
 # How long a create waits for what it names to be known everywhere.
 SPREADING_SECONDS = 60.0
 MISSING_SECONDS = 15.0
-POLL_SECONDS, POLL_MOST_SECONDS = 0.2, 10.0
+POLL_SECONDS, POLL_GROWTH, POLL_MOST_SECONDS = 0.2, 1.2, 10.0
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ class ApiRow(Row):
                     f"{thing.subject} is still {dig(thing.live, self.type.wait.state)} after {deadline.seconds:.0f} s;"
                     " run the command again"
                 )
-            interval = min(interval * 1.5, POLL_MOST_SECONDS)
+            interval = min(interval * POLL_GROWTH, POLL_MOST_SECONDS)
 
     def find(self, inputs: dict[str, Any]) -> list[str]:
         """The identifiers of what exists with exactly these names, unchangeable properties and tags.
@@ -271,7 +271,7 @@ class ApiRow(Row):
             if not thing.deadline.wait(interval):
                 state = state if there else "not there"
                 raise ProviderError(f"{thing.subject} is {state} after {thing.deadline.seconds:.0f} s{because}")
-            interval = min(interval * 1.5, POLL_MOST_SECONDS)
+            interval = min(interval * POLL_GROWTH, POLL_MOST_SECONDS)
 
     def _known_everywhere(self, step: Step, thing: Thing) -> Any:
         """Run a step, again and again for a while where it names what AWS does not know everywhere yet."""

@@ -23,6 +23,7 @@ TIMEOUT_SECONDS = 30.0
 # The server refuses requests for a new kind while it prepares its storage, and any while it is overloaded.
 RETRIED = frozenset({httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE})
 RETRIES = 30
+CONNECTION_RETRIES = 3
 
 
 class NotFoundError(Exception):
@@ -44,7 +45,8 @@ class Api:
         self._client = httpx.Client(
             base_url=self.server,
             auth=_bearer(user),
-            verify=_tls(cluster, user),
+            # Connections that are opened at once share what the handshake starts with, and can spoil it for each other.
+            transport=httpx.HTTPTransport(verify=_tls(cluster, user), retries=CONNECTION_RETRIES, trust_env=False),
             timeout=TIMEOUT_SECONDS,
             trust_env=False,
         )
