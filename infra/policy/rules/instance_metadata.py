@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 
-from policy.resources import Resource
-from policy.rule import Finding, Rule, Verdict, expect
+from policy.resources import UNKNOWN, Resource
+from policy.rule import Finding, Rule, Undecided, Verdict, expect
 from policy.tokens import LAUNCH_TEMPLATE, NODE_GROUP
 
 
 def check(resource: Resource) -> Iterator[Verdict]:
     if resource.type == NODE_GROUP:
-        if not resource.value("launchTemplate"):
+        template = resource.value("launchTemplate")
+        if template is UNKNOWN:
+            yield Undecided(resource, "launchTemplate")
+        elif not template:
             fix = "give one, which says how its instances' metadata and disks are protected"
             yield Finding(resource, "launchTemplate", "is missing", fix)
         return
