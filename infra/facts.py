@@ -4,7 +4,7 @@ Runner pods get these variables from a ConfigMap and a person's shell from `scri
 names in both.
 """
 
-from settings import DOMAIN, Cluster
+from settings import DOMAIN, LocalCluster
 
 CLUSTER_ROLE = f"{DOMAIN}/cluster"
 REPO_URL = f"{DOMAIN}/repo-url"
@@ -17,7 +17,7 @@ def stage_label(stage: str) -> str:
     return f"stage.{DOMAIN}/{stage}"
 
 
-def variables(cluster: Cluster) -> dict[str, str]:
+def variables(cluster: LocalCluster) -> dict[str, str]:
     """The facts that jobs and tools need, by environment variable."""
     return {
         # Stores other than AWS do not know the checksums that AWS's SDKs send by default.
