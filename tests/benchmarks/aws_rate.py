@@ -1,6 +1,6 @@
 """How many resources a second the offline AWS plugin creates and deletes, over gRPC, against the emulator.
 
-    python tests/benchmarks/aws_rate.py [--networks 5] [--parallel 16]
+    PYTHONPATH=infra:tests/support $(scripts/lib/run --venv dev)/bin/python tests/benchmarks/aws_rate.py [--networks 5]
 
 Each network is what a stage has of it: a VPC with subnets, gateways, routes, groups, endpoints, a flow log; beside it
 roles, log groups, repositories and buckets with their settings. As by the engine, up to `--parallel` are under way at
@@ -10,7 +10,6 @@ once, and none before what it depends on.
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,20 +17,22 @@ from concurrent import futures
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "infra"), str(ROOT / "tests" / "support")]
-os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
-
 import grpc
+from emulator.process import emulator
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from emulator.process import emulator
 from plugins.aws.provider import Aws
 from plugins.server import THREADS, Servicer
-from plugins.wire import to_python, to_struct
+from plugins.wire import to_struct
 
 TAGS = {"Project": "ml-platform", "Environment": "benchmark", "Component": "network", "ManagedBy": "pulumi"}
 REGION = "eu-central-1"
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]})
+MANAGED = {"policyArn": "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"}
+VERSIONED = {"versioningConfiguration": {"status": "Enabled"}}
+PRIVATE = {"blockPublicAcls": True, "blockPublicPolicy": True}
+EVERYWHERE = {"destinationCidrBlock": "0.0.0.0/0"}
+SCANNED = {"imageScanningConfiguration": {"scanOnPush": True}}
 
 
 class Plan:
@@ -49,21 +50,18 @@ class Plan:
 
 def plan(networks: int) -> Plan:
     made = Plan()
-    trust = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]})
     for number in range(networks):
         network(made, number)
-        role = made.add("iam/role:Role", lambda: {"assumeRolePolicy": trust})
-        managed = "arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
-        attachment = "iam/rolePolicyAttachment:RolePolicyAttachment"
-        made.add(attachment, lambda role: {"role": role, "policyArn": managed}, role, tagged=False)
+        role = made.add("iam/role:Role", lambda: {"assumeRolePolicy": TRUST})
+        kind = "iam/rolePolicyAttachment:RolePolicyAttachment"
+        made.add(kind, lambda role: {"role": role, **MANAGED}, role, tagged=False)
         made.add("cloudwatch/logGroup:LogGroup", lambda: {"retentionInDays": 30})
-        made.add("ecr/repository:Repository", lambda: {"imageScanningConfiguration": {"scanOnPush": True}})
+        made.add("ecr/repository:Repository", lambda: dict(SCANNED))
         bucket = made.add("s3/bucket:Bucket", lambda number=number: {"bucket": f"benchmark-{number}"})
-        status = {"versioningConfiguration": {"status": "Enabled"}}
-        made.add("s3/bucketVersioning:BucketVersioning", lambda one: {"bucket": one, **status}, bucket, tagged=False)
-        block = {"blockPublicAcls": True, "blockPublicPolicy": True}
+        kind = "s3/bucketVersioning:BucketVersioning"
+        made.add(kind, lambda one: {"bucket": one, **VERSIONED}, bucket, tagged=False)
         kind = "s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
-        made.add(kind, lambda one: {"bucket": one, **block}, bucket, tagged=False)
+        made.add(kind, lambda one: {"bucket": one, **PRIVATE}, bucket, tagged=False)
     return made
 
 
@@ -86,16 +84,19 @@ def network(made: Plan, number: int) -> None:
         made.add(kind, lambda t, s: {"routeTableId": t, "subnetId": s}, table, subnet, tagged=False)
         subnets, tables = [*subnets, subnet], [*tables, table]
         if index < 2:
-            everywhere = {"destinationCidrBlock": "0.0.0.0/0"}
-            route = lambda t, g: {"routeTableId": t, "gatewayId": g, **everywhere}  # noqa: E731 - as the others
-            made.add("ec2/route:Route", route, table, gateway, tagged=False)
+            kind = "ec2/route:Route"
+            made.add(kind, lambda t, g: {"routeTableId": t, "gatewayId": g, **EVERYWHERE}, table, gateway, tagged=False)
     address = made.add("ec2/eip:Eip", lambda: {"domain": "vpc"})
-    nat = lambda a, s, _: {"allocationId": a, "subnetId": s}  # noqa: E731 - as the others
-    made.add("ec2/natGateway:NatGateway", nat, address, subnets[0], gateway)
+    kind = "ec2/natGateway:NatGateway"
+    made.add(kind, lambda a, s, _: {"allocationId": a, "subnetId": s}, address, subnets[0], gateway)
+    kind = "ec2/vpcEndpoint:VpcEndpoint"
     for service in ("ecr.api", "ecr.dkr", "sts"):
         interface = {"serviceName": f"com.amazonaws.{REGION}.{service}", "vpcEndpointType": "Interface"}
-        inputs = lambda v, s, g, one=interface: {"vpcId": v, "subnetIds": [s], "securityGroupIds": [g], **one}  # noqa: E731
-        made.add("ec2/vpcEndpoint:VpcEndpoint", inputs, vpc, subnets[2], group)
+        made.add(
+            kind,
+            lambda v, s, g, one=interface: {"vpcId": v, "subnetIds": [s], "securityGroupIds": [g], **one},
+            *(vpc, subnets[2], group),
+        )
 
 
 def run(made: Plan, stub: Any, parallel: int) -> tuple[float, float]:
@@ -161,7 +162,9 @@ def main() -> None:
             up, down = run(made, stub, options.parallel)
         server.stop(0)
         count = len(made.steps)
-        print(f"{count} resources: created {count / up:.1f}/s in {up:.1f} s, deleted {count / down:.1f}/s in {down:.1f} s")
+        print(
+            f"{count} resources: created {count / up:.1f}/s in {up:.1f} s, deleted {count / down:.1f}/s in {down:.1f} s"
+        )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,10 @@ def _follow(thing: Thing, answer: dict[str, Any]) -> None:
     while update["status"] == "InProgress":
         if not thing.deadline.wait(interval):
             raise ProviderError(f"{thing.subject}: its update takes more than {thing.deadline.seconds:.0f} s")
-        update, interval = thing.call("describe_update", **about)["update"], min(interval * POLL_GROWTH, POLL_MOST_SECONDS)
+        update, interval = (
+            thing.call("describe_update", **about)["update"],
+            min(interval * POLL_GROWTH, POLL_MOST_SECONDS),
+        )
     if update["status"] != "Successful":
         errors = "; ".join(str(error.get("errorMessage")) for error in update.get("errors", []))
         raise ProviderError(f"{thing.subject}: its update is {update['status']}: {errors}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from plugins.aws.calls import Call, Change, Describe, Thing, absent
+from plugins.aws.errors import ApiError
 from plugins.aws.fields import local, pascal
 from plugins.aws.row import Auto, Type
 from plugins.aws.tagging import Tagging, pairs, unpaired
@@ -54,8 +55,15 @@ def _schedule_deletion(thing: Thing) -> None:
 
 
 def _same_keys(thing: Thing) -> Iterator[str]:
+    """Keys with the wanted tags, among those that we may look at."""
+    wanted = thing.inputs.get("tags") or {}
     for key in thing.pages("list_keys", "Keys"):
-        yield key["KeyId"]
+        try:
+            tags = list(thing.pages("list_resource_tags", "Tags", KeyId=key["KeyId"]))
+        except ApiError:
+            continue
+        if unpaired(tags, "TagKey", "TagValue") == wanted:
+            yield key["KeyId"]
 
 
 def _alias(thing: Thing) -> dict[str, Any]:

@@ -21,6 +21,14 @@ RULE = (
     pascal("prefixListId", pinned=True),
     pascal("referencedSecurityGroupId", "ReferencedGroupId", live="ReferencedGroupInfo.GroupId", pinned=True),
 )
+# A rule inside a group, which is only ever seen where somebody added one.
+PERMISSION = (
+    pascal("protocol", "IpProtocol"),
+    pascal("fromPort"),
+    pascal("toPort"),
+    pascal("cidrBlocks", live="IpRanges.*.CidrIp", kind="set"),
+    pascal("securityGroups", live="UserIdGroupPairs.*.GroupId", kind="set"),
+)
 # How the call that creates rules takes what the other calls have in one piece.
 SOURCES = {
     "CidrIpv4": ("IpRanges", "CidrIp"),
@@ -117,7 +125,7 @@ def _rule(direction: str) -> Type:
 
 
 def _emptied(name: str, live: str) -> Field:
-    return pascal(name, "", live=live, kind="objects", fields=RULE)
+    return pascal(name, "", live=live, kind="objects", fields=PERMISSION)
 
 
 TYPES = (
