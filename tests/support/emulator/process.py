@@ -1,5 +1,6 @@
 """Starts the emulator for tests, as a process of its own on a free port of loopback."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+
+from settings import ROOT
 
 STOP_SECONDS = 60
 
@@ -42,10 +45,13 @@ def emulator(work: Path, *arguments: str) -> Iterator[Emulator]:
     """Until the block ends, with its clusters' API servers; `arguments` as `python -m emulator --help` has them."""
     work.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "emulator", "--until-stdin-closes", f"--state={work}", *arguments]
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("tests/support", "infra"))}
     log = work / "emulator.log"
     with log.open("ab") as output:
         # Its standard input ends with this process, however that ends, so none is left behind.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True)
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True, env=found
+        )
     assert process.stdin and process.stdout
     try:
         lines = iter(process.stdout.readline, "")
