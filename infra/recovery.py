@@ -146,9 +146,7 @@ class _Pulumi:
     def run(self, *arguments: str, given: str | None = None) -> str:
         """The standard output. Raises SettingsError with the command's own message."""
         command = ["pulumi", *arguments, f"--stack={self._stack}", "--non-interactive", "--color=never"]
-        done = subprocess.run(
-            command, env=self._variables, cwd=self._root, input=given, capture_output=True, text=True
-        )
+        done = subprocess.run(command, env=self._variables, cwd=self._root, input=given, capture_output=True, text=True)
         if done.returncode:
             raise SettingsError(f"pulumi {' '.join(arguments[:2])} failed:\n{(done.stderr + done.stdout).strip()}")
         return done.stdout

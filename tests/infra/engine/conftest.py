@@ -7,7 +7,9 @@ import pytest
 from emulator.stacks import Stacks, aws_stacks
 
 # The same stage with nodes that the stack makes itself, as a copied cluster file.
-MANAGED = {"dev": {"kubernetes": {"compute": "managed", "systemNodes": {"instanceTypes": ["m7i.large"], "min": 2, "max": 4}}}}
+MANAGED = {
+    "dev": {"kubernetes": {"compute": "managed", "systemNodes": {"instanceTypes": ["m7i.large"], "min": 2, "max": 4}}}
+}
 
 
 @pytest.fixture(scope="session")

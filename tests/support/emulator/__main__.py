@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 
 from emulator import account, strict
 from emulator.account import ACCESS_KEY, SECRET_KEY
-from emulator.api_servers import Servers
+from emulator.api_servers import NoServers, Servers
 from emulator.app import WEBHOOK, App
 from emulator.ecr import Ecr
 from emulator.eks import Eks
@@ -46,7 +46,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="aws-emulator-", dir=options.state) as work:
         server = make_server("127.0.0.1", options.port, lambda *_: [], threaded=True, request_handler=Handler)
         url = f"http://127.0.0.1:{server.server_port}"
-        servers = Servers(Path(work), f"{url}{WEBHOOK}")
+        servers = NoServers() if options.no_api_servers else Servers(Path(work), f"{url}{WEBHOOK}")
         server.app = App(Eks(servers, options.seconds), Ecr())
         thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
         thread.start()
@@ -69,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--region", action="append", help="region without a default VPC (default: eu-central-1)")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long EKS takes for a change (default: 0.3)")
     parser.add_argument("--state", type=Path, help="folder for the clusters' data (default: the system's for such)")
+    parser.add_argument("--no-api-servers", action="store_true", help="clusters that are addresses only")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with whoever started it")
     options = parser.parse_args()
     options.region = options.region or ["eu-central-1"]

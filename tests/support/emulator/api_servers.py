@@ -118,6 +118,32 @@ class Servers:
             server.join()
 
 
+class NoServer:
+    """Stands for an API server where a test is about AWS only: an address that nobody listens on."""
+
+    endpoint = "https://127.0.0.1:1"
+    authority = base64.b64encode(b"none").decode()
+
+    def ready(self) -> bool:
+        return True
+
+    def gone(self) -> bool:
+        return True
+
+    def stop(self) -> None:
+        """There is nothing to end."""
+
+
+class NoServers:
+    """Clusters without API servers, which are up at once."""
+
+    def start(self, _name: str, auto_mode: bool) -> NoServer:
+        return NoServer()
+
+    def stop(self) -> None:
+        """There is nothing to end."""
+
+
 @cache
 def karpenter() -> list[dict[str, Any]]:
     """Karpenter's CustomResourceDefinitions, from the pinned module. Raises RuntimeError when it cannot be had."""

@@ -93,7 +93,9 @@ class Ecr:
 
 def _check(template: Document) -> None:
     """Refuse what ECR refuses. Raises Failure."""
-    needs_role = template.get("resourceTags") or template.get("encryptionConfiguration", {}).get("encryptionType") == "KMS"
+    needs_role = (
+        template.get("resourceTags") or template.get("encryptionConfiguration", {}).get("encryptionType") == "KMS"
+    )
     role = template.get("customRoleArn")
     if needs_role and not role:
         raise Failure("InvalidParameterException", "customRoleArn is needed for resourceTags and for KMS")

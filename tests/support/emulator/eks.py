@@ -1,6 +1,6 @@
 """EKS: clusters, with Auto Mode's settings and each with a real API server, and their tags and updates.
 
-Follows the API reference of EKS (2017-11-01). Refusals are those that an ordering mistake or a wrong setting would meet.
+Follows the API reference of EKS (2017-11-01). Refusals are those that a wrong order or a wrong setting would meet.
 """
 
 import itertools
@@ -286,7 +286,10 @@ def _cluster(here: Where, request: Document) -> Document:
 
 def _logging(asked: Document) -> Document:
     enabled = {kind for block in asked.get("clusterLogging", []) if block.get("enabled") for kind in block["types"]}
-    groups = ((True, [kind for kind in LOG_TYPES if kind in enabled]), (False, [k for k in LOG_TYPES if k not in enabled]))
+    groups = (
+        (True, [kind for kind in LOG_TYPES if kind in enabled]),
+        (False, [k for k in LOG_TYPES if k not in enabled]),
+    )
     return {"clusterLogging": [{"types": kinds, "enabled": state} for state, kinds in groups if kinds]}
 
 

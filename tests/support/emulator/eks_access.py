@@ -31,12 +31,17 @@ class AccessEntries:
         document, kept = self.cluster(here, name)
         if document["accessConfig"]["authenticationMode"] == "CONFIG_MAP":
             raise Failure(
-                "InvalidRequestException", "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP]"
+                "InvalidRequestException",
+                "The cluster's authentication mode must be set to one of [API, API_AND_CONFIG_MAP]",
             )
         if principal in kept.entries:
-            raise Failure("ResourceInUseException", "The specified access entry resource is already in use on this cluster.")
+            raise Failure(
+                "ResourceInUseException", "The specified access entry resource is already in use on this cluster."
+            )
         if not account.principal_exists(principal):
-            raise Failure("InvalidParameterException", f"The specified principalArn is invalid: invalid principal {principal}")
+            raise Failure(
+                "InvalidParameterException", f"The specified principalArn is invalid: invalid principal {principal}"
+            )
         kind = request.get("type", "STANDARD")
         if kind in NODE_TYPES and request.get("kubernetesGroups"):
             raise Failure("InvalidParameterException", f"An entry of type {kind} has no kubernetesGroups")
@@ -164,7 +169,7 @@ class AccessEntries:
         _, kept = self.cluster(here, request["clusterName"])
         principal = request["principalArn"]
         if principal not in kept.entries:
-            message = f"The specified principalArn could not be found. You can view your available access entries: {principal}"
+            message = f"The specified principalArn could not be found: {principal}"
             raise Failure("ResourceNotFoundException", message)
         return kept, kept.entries[principal]
 
@@ -190,4 +195,3 @@ def _entry(here: Where, cluster: str, principal: str, kind: str) -> Document:
         "username": principal if form == "user" else f"arn:aws:sts::{owner}:assumed-role/{who}/{{{{SessionName}}}}",
         "type": kind,
     }
-

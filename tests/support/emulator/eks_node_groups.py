@@ -53,10 +53,10 @@ class NodeGroups:
 
     def update_nodegroup_config(self, here: Where, request: Document) -> Document:
         kept, group = self._group(here, request)
+        _check_scaling(group["scalingConfig"] | request.get("scalingConfig", {}))
         for key in ("scalingConfig", "updateConfig", "nodeRepairConfig"):
             if key in request:
                 group[key] = group.get(key, {}) | request[key]
-        _check_scaling(group["scalingConfig"])
         labels = request.get("labels", {})
         group["labels"] = {
             key: value

@@ -86,7 +86,8 @@ def _routes(aws: Emulator) -> Iterator[str]:
     for table in aws.client("ec2").describe_route_tables()["RouteTables"]:
         for route in table["Routes"]:
             if route.get("GatewayId") != "local":
-                yield f"{table['RouteTableId']}/{route.get('DestinationCidrBlock', route.get('DestinationPrefixListId'))}"
+                to = route.get("DestinationCidrBlock") or route.get("DestinationPrefixListId")
+                yield f"{table['RouteTableId']}/{to}"
 
 
 LISTERS: dict[str, Lister] = {

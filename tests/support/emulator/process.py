@@ -52,7 +52,8 @@ def emulator(work: Path, *arguments: str) -> Iterator[Emulator]:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True, env=found
         )
-    assert process.stdin and process.stdout
+    assert process.stdin
+    assert process.stdout
     try:
         lines = iter(process.stdout.readline, "")
         variables: dict[str, str] = {}

@@ -1,9 +1,13 @@
 """The stacks on AWS in a copy of the checkout, against the emulator: what `scripts/up --environment` would run."""
 
+import contextlib
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +19,8 @@ from control_plane.stack import cache, checkout
 from emulator.process import Emulator, emulator
 from settings import AwsShared, AwsStage, load_cluster
 
-SHARED = "shared"
+# A line of the progress display that says that a step has begun.
+BEGUN = re.compile(r" (creating|updating|deleting|replacing) \(0s\)")
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,39 @@ class Stack:
         assert not check or done.returncode == 0, f"pulumi {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def killed(self, verb: str, steps: int, wait: float) -> int:
+        """Kill `pulumi up` or `destroy` and all that it started, `wait` seconds after it has begun so many steps.
+
+        Returns how many had begun; fewer when it ended before.
+        """
+        command = self.command(verb, "--yes", "--skip-preview")
+        begun = 0
+        with subprocess.Popen(
+            command, cwd=self.root, env=self.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
+            assert process.stdout
+            for line in process.stdout:
+                begun += bool(BEGUN.search(line))
+                if begun >= steps:
+                    time.sleep(wait)
+                    break
+            _kill_session(process.pid)
+        return begun
+
     def command(self, *arguments: str) -> list[str]:
         return ["pulumi", *arguments, "--non-interactive", "--color=never"]
+
+    def resolve(self) -> list[str]:
+        """What every command does first: `recovery.resolve`. Returns the lines that it reports."""
+        program = (
+            "import json, os, pathlib, sys, recovery; lines = [];"
+            "recovery.resolve(sys.argv[1], dict(os.environ), lines.append, pathlib.Path.cwd());"
+            "print(json.dumps(lines))"
+        )
+        command = [sys.executable, "-c", program, self.name]
+        done = subprocess.run(command, cwd=self.root, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return list(json.loads(done.stdout))
 
     def exported(self) -> dict[str, Any]:
         """The state as the backend keeps it, by `pulumi stack export`."""
@@ -74,6 +110,15 @@ class Stack:
         """How many steps of each kind a preview plans, such as `create` and `same`."""
         done = self.pulumi("preview", "--json", *arguments)
         return {str(kind): int(count) for kind, count in json.loads(done.stdout)["changeSummary"].items()}
+
+
+def _kill_session(leader: int) -> None:
+    """SIGKILL every process of a session: plugins have process groups of their own, and must not finish anything."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended by itself
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 @contextmanager

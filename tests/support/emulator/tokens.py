@@ -39,7 +39,10 @@ def review(token: str, cluster: str, kept: Kept | None, own_host: str) -> dict[s
     except Refused as error:
         return {"authenticated": False, "error": str(error)}
     extra = {"arn": [found.principal]}
-    return {"authenticated": True, "user": {"username": username, "uid": found.principal, "groups": groups, "extra": extra}}
+    return {
+        "authenticated": True,
+        "user": {"username": username, "uid": found.principal, "groups": groups, "extra": extra},
+    }
 
 
 def caller(token: str, cluster: str, own_host: str) -> Caller:
@@ -48,20 +51,25 @@ def caller(token: str, cluster: str, own_host: str) -> Caller:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     host = parts.netloc
-    if host != own_host and not (parts.scheme == "https" and host.startswith("sts.") and host.endswith("amazonaws.com")):
+    if host != own_host and not (
+        parts.scheme == "https" and host.startswith("sts.") and host.endswith("amazonaws.com")
+    ):
         raise Refused(f"{host!r} is no host of STS")
-    if query.get("Action") != "GetCallerIdentity" or query.get("Version") != "2011-06-15" or parts.path not in ("", "/"):
+    if (
+        query.get("Action") != "GetCallerIdentity"
+        or query.get("Version") != "2011-06-15"
+        or parts.path not in ("", "/")
+    ):
         raise Refused("the token is no call of GetCallerIdentity")
     if CLUSTER_HEADER not in query.get("X-Amz-SignedHeaders", "").split(";"):
         raise Refused(f"{CLUSTER_HEADER} is not signed")
-    key, _, scope = query.get("X-Amz-Credential", "").partition("/")
-    found = account.caller(key)
+    found = account.caller(query.get("X-Amz-Credential", "").partition("/")[0])
     if found is None:
         raise Refused("the access key is not known")
     if query.get("X-Amz-Security-Token") != found.session_token:
         raise Refused("the session token is wrong")
     _check_time(query)
-    if query.get("X-Amz-Signature") != _signature(url, query, scope, key, found, cluster):
+    if query.get("X-Amz-Signature") != _signature(url, query, found, cluster):
         raise Refused("the signature does not match: wrong secret, or a token for another cluster")
     return found
 
@@ -88,10 +96,10 @@ def _check_time(query: dict[str, str]) -> None:
         raise Refused("the token has expired")
 
 
-def _signature(url: str, query: dict[str, str], scope: str, key: str, found: Caller, cluster: str) -> str:
+def _signature(url: str, query: dict[str, str], found: Caller, cluster: str) -> str:
     """The signature that the caller's secret gives this request for this cluster."""
     parts = urlsplit(url)
-    day, region, service, _ = [*scope.split("/"), "", "", "", ""][:4]
+    key, day, region, service = [*query["X-Amz-Credential"].split("/"), "", "", "", ""][:4]
     if service != "sts" or not query["X-Amz-Date"].startswith(day):
         raise Refused("the credential's scope is not STS")
     unsigned = "&".join(item for item in parts.query.split("&") if not item.startswith("X-Amz-Signature="))
@@ -114,4 +122,7 @@ def _mapped(found: Caller, kept: Kept) -> tuple[str, list[str]]:
     policies = kept.policies.get(found.principal, {})
     # A policy for namespaces only would need AWS's own authorizer; it gives nothing here.
     whole = [arn for arn, item in policies.items() if item["accessScope"]["type"] == "cluster"]
-    return entry["username"].replace("{{SessionName}}", "session"), [*entry["kubernetesGroups"], *(GROUPS[arn] for arn in whole)]
+    return entry["username"].replace("{{SessionName}}", "session"), [
+        *entry["kubernetesGroups"],
+        *(GROUPS[arn] for arn in whole),
+    ]
