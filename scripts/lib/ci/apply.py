@@ -151,7 +151,7 @@ def apply(job: Job, root: Path, store: Store) -> None:
     name = job.stack.name
     try:
         variables = pulumi.ready(name, "deploy", root)
-        recovery.resolve(name, variables, print)
+        recovery.resolve(name, variables, print, root)
         if reason := job.why_not(last(history(root, variables))):
             print(f"{name}: {reason}")
             return

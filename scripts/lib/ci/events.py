@@ -11,12 +11,12 @@ from typing import Any
 
 from ci.plan import MOST_NAME, MOST_PATHS, MOST_STEPS, MOST_TEXT, Action, Level, Plan, Step, Violation
 
-# The steps that stand for a whole change; the others of a replacement (create-replacement, delete-replaced ...) are
-# its parts.
+# The steps that stand for a change. A replacement has several, of which the first to be tried says enough.
 ACTIONS: dict[str, Action] = {
     "create": "create",
     "import": "create",
     "update": "update",
+    "create-replacement": "replace",
     "replace": "replace",
     "import-replacement": "replace",
     "delete": "delete",
@@ -36,8 +36,9 @@ def plan(lines: Iterable[str], failure: str = "") -> Plan:
         failure: what to say where the run failed and the record has no reason; empty where it ended well.
     """
     events = list(_events(lines))
-    steps = [step for event in events if (step := _step(event.get("resourcePreEvent") or {}))]
-    violations = [found for event in events if (found := _violation(event.get("policyEvent") or {}))]
+    found = [step for event in events if (step := _step(event.get("resourcePreEvent") or {}))]
+    steps = list({(step.urn, step.action): step for step in found}.values())
+    violations = [one for event in events if (one := _violation(event.get("policyEvent") or {}))]
     summary: dict[str, Any] = next((event["summaryEvent"] for event in events if event.get("summaryEvent")), {})
     policies = {
         name
@@ -108,7 +109,10 @@ def _reason(events: list[dict[str, Any]], violations: list[Violation]) -> str:
     # A violation is reported on by itself; that it failed the run is no news.
     policies = {found.policy for found in violations}
     said = [text for text in said if not any(policy in text for policy in policies)]
-    return "\n".join(dict.fromkeys(text for message in said if (text := without_traceback(message))))
+    reasons = list(dict.fromkeys(text for message in said if (text := without_traceback(message))))
+    # What the engine says of every failure.
+    telling = [text for text in reasons if text not in ("preview failed", "update failed")]
+    return "\n".join(telling or reasons)
 
 
 def plain(text: str) -> str:

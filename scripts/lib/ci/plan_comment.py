@@ -68,7 +68,8 @@ def _render(report: Report, most_destroyed: int, most_others: int) -> str:
 
 
 def _stack(name: str, plan: Plan, most_destroyed: int, most_others: int) -> str:
-    parts = [f"### {chart.code(name)}: {_counts(plan)}"]
+    cut_short = plan.error and not plan.steps
+    parts = [f"### {chart.code(name)}: {'failed' if cut_short else _counts(plan)}"]
     if plan.error:
         parts.append("\n".join(f"- {sentence(line)}" for line in plan.error.splitlines()[:20] if line.strip()))
     destroyed = [step for step in plan.steps if step.action in ("delete", "replace")]
@@ -80,7 +81,7 @@ def _stack(name: str, plan: Plan, most_destroyed: int, most_others: int) -> str:
         parts.append(f"<details><summary>{title}</summary>\n\n{_table(others, most_others)}\n\n</details>")
     if plan.more:
         parts.append(f"{plan.more} more changes are only in the run's log.")
-    parts.append(_policies(plan))
+    parts += [] if cut_short and not plan.violations else [_policies(plan)]
     return "\n\n".join(parts)
 
 

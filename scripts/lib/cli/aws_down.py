@@ -151,7 +151,7 @@ def _destroy(environment: Environment, context: Context) -> str:
     if not environment.exists():
         return "there is no stack"
     variables = environment.prepare(context.say, create=False)
-    recovery.resolve(name, variables, context.say)
+    recovery.resolve(name, variables, context.say, environment.root)
     protected = [one["urn"].split("::")[-1] for one in resources(environment, variables) if one.get("protect")]
     if protected:
         raise Failure(

@@ -70,7 +70,7 @@ def _provision(environment: Environment) -> Action:
     def act(context: Context) -> str:
         context.progress("preparing")
         variables = environment.prepare(context.say, create=True)
-        recovery.resolve(environment.cluster.name, variables, context.say)
+        recovery.resolve(environment.cluster.name, variables, context.say, environment.root)
         return environment.pulumi(context, UP, variables)
 
     return act

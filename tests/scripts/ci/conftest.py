@@ -1,11 +1,13 @@
 """A repository of this project's shape on a real forge, with a pipeline that trains in a blink."""
 
+import base64
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 
 import forge
 from settings import ROOT, Paths
@@ -128,16 +131,19 @@ class Project:
         """Do a job in a fresh checkout of its commit, as the runner does; return its output."""
         context = task["context"]
         verb = context["workflow"].removesuffix(".yml")
+        # One job a stack, which is its name.
+        arguments = list(yaml.safe_load(base64.b64decode(task["workflowPayload"]))["jobs"]) if verb == "apply" else []
         folder = self.root.parent / f"job-{task['id']}"
         self.git("clone", "--quiet", self.url, str(folder), folder=self.root.parent)
         self.git("checkout", "--quiet", "--detach", context["sha"], folder=folder)
         event = folder.with_suffix(".json")
         event.write_text(json.dumps(context["event"]))
-        trusted = {"BOT_TOKEN": self.variables["BOT_TOKEN"]} if verb != "train" else {"BOT_TOKEN": ""}
-        environment = {**os.environ, **self.variables, **trusted}
+        trusted = {"BOT_TOKEN": self.variables["BOT_TOKEN"]} if verb not in ("preview", "train") else {"BOT_TOKEN": ""}
+        emulator = {"AWS_ENDPOINT_URL": task.get("vars", {}).get("AWS_ENDPOINT_URL", "")}
+        environment = {**os.environ, **self.variables, **trusted, **emulator}
         environment |= {"GITHUB_EVENT_PATH": str(event), "GITHUB_RUN_ID": str(context["run_id"])}
         done = subprocess.run(
-            [folder / "scripts/ci" / verb],
+            [folder / "scripts/ci" / verb, *arguments],
             cwd=folder,
             env=environment,
             stdout=subprocess.PIPE,
@@ -208,10 +214,11 @@ def jobs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (volume / "venvs").mkdir()
     made = subprocess.run([ROOT / "scripts/lib/run", "--venv", "dev-ml"], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
-    for group in ("ml", "release"):
+    borrowed = {"ml": made.stdout.strip(), "release": made.stdout.strip(), "ops": sys.prefix}
+    for group, folder in borrowed.items():
         lock = (ROOT / "requirements" / f"{group}.txt").read_bytes()
         name = f"{group}-{hashlib.sha256(lock).hexdigest()[:12]}"
-        (volume / "venvs" / name).symlink_to(made.stdout.strip())
+        (volume / "venvs" / name).symlink_to(folder)
         (volume / "venvs" / f"{name}.complete").touch()
     return volume
 
@@ -259,7 +266,7 @@ def _write_project(root: Path, prefix: str, files: Mapping[str, str]) -> None:
     ignore = shutil.ignore_patterns("__pycache__")
     for folder in (".github", "scripts/ci", "scripts/lib/ci", "scripts/lib/forge", "ml/src/digits", "ml/service"):
         shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
-    for name in ("requirements/ci.txt", "requirements/ml.txt", "requirements/release.txt", "requirements/serve.txt"):
+    for name in (f"requirements/{group}.txt" for group in ("ci", "ml", "release", "serve")):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     written = {

@@ -1,0 +1,300 @@
+"""Infrastructure from a pull request to AWS: real forge, real events, the real engine against an emulated account.
+
+The program is a small one, so that a preview takes seconds; the stacks themselves are tested in tests/infra.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from emulator.process import Emulator, emulator
+
+from control_plane.stack import cache
+from settings import ROOT, Paths
+
+pytestmark = pytest.mark.tools
+
+Project = Any
+OPENED = ("preview.yml pull_request", "report.yml pull_request_target", "train.yml pull_request")
+PREVIEW, REPORT, TRAIN = OPENED
+ENDED = "report.yml workflow_run"
+APPLY, RELEASE = "apply.yml push", "release.yml push"
+PROGRAM = """
+import pulumi
+import pulumi_aws as aws
+
+import providers
+import tags
+from settings import AwsShared, load_cluster
+
+cluster = load_cluster(pulumi.get_stack())
+here = pulumi.ResourceOptions(provider=providers.aws_account(cluster))
+
+
+def logs(resource, days, **more):
+    aws.cloudwatch.LogGroup(resource, retention_in_days=days, tags=tags.tags(cluster.name, "logs"), opts=here, **more)
+
+
+if isinstance(cluster, AwsShared):
+    logs("shared", cluster.retention.untagged_image_days)
+    pulumi.export("registry_host", "registry.example")
+else:
+    logs("network", cluster.network.flow_log_days)
+    logs("cluster", cluster.kubernetes.log_days, name=f"/cluster/{cluster.kubernetes.version}")
+    if cluster.gpu:
+        logs("gpu", 7)
+"""
+FAILING = """
+if not pulumi.runtime.is_dry_run():
+    raise pulumi.RunError("this only fails for real")
+"""
+UNTAGGED = """
+aws.cloudwatch.LogGroup("untagged", retention_in_days=7, opts=here)
+"""
+
+
+def cluster_file(name: str, **changes: Any) -> str:
+    document: dict[str, Any] = yaml.safe_load((ROOT / "clusters" / name / "cluster.yaml").read_text())
+    for path, value in changes.items():
+        *parents, key = path.split("__")
+        place = document
+        for parent in parents:
+            place = place[parent]
+        place[key] = value
+    return yaml.safe_dump(document)
+
+
+def dev(**changes: Any) -> dict[str, str]:
+    return {"clusters/dev/cluster.yaml": cluster_file("dev", **changes)}
+
+
+def shared(**changes: Any) -> dict[str, str]:
+    return {"clusters/shared/cluster.yaml": cluster_file("shared", stages=["dev"], **changes)}
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT / "infra")]))
+        patch.setenv("PATH", f"{Paths.from_environment().bin}{os.pathsep}{os.environ['PATH']}")
+        with emulator(tmp_path_factory.mktemp("aws")) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cache(tmp_path_factory.mktemp("tools"))
+
+
+@pytest.fixture
+def project(
+    new_project: Callable[[Mapping[str, str]], Project], gitea: Any, aws: Emulator, tools: Path, tmp_path: Path
+) -> Project:
+    """A project of which nothing has been applied yet."""
+    found = new_project({})
+    places = {"ML_PLATFORM_CACHE_DIR": str(tools), "ML_PLATFORM_STATE_DIR": str(tmp_path / "state")}
+    found.variables.update(places)
+    gitea.api("POST", f"/repos/{found.name}/actions/variables/AWS_ENDPOINT_URL", "owner", {"value": aws.url})
+    _empty(aws)
+    ignored = shutil.ignore_patterns("__pycache__", "ansible", "images", "toolchain", "bootstrap")
+    shutil.copytree(ROOT / "infra", found.root / "infra", ignore=ignored)
+    (found.root / "infra" / "__main__.py").write_text(PROGRAM)
+    for name in ("Pulumi.yaml", "requirements/ops.txt"):
+        shutil.copy(ROOT / name, found.root / name)
+    found.push("main", {**dev(), **shared()})
+    return found
+
+
+def _empty(aws: Emulator) -> None:
+    """An account as infra/bootstrap leaves it."""
+    s3, logs = aws.client("s3"), aws.client("logs")
+    bucket = "ml-platform-state-123456789012"
+    if bucket in {one["Name"] for one in s3.list_buckets()["Buckets"]}:
+        for one in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=one["Key"])
+    else:
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    for group in logs.describe_log_groups()["logGroups"]:
+        logs.delete_log_group(logGroupName=group["logGroupName"])
+
+
+def groups(aws: Emulator) -> dict[str, int]:
+    """The retention in days of each log group that is there, by the stem of its name."""
+    found = aws.client("logs").describe_log_groups()["logGroups"]
+    return {one["logGroupName"].rsplit("-", 1)[0]: one["retentionInDays"] for one in found}
+
+
+def apply(project: Project, **expected: int) -> str:
+    """Let a push to main be applied, stack after stack; returns what the jobs said."""
+    output = ""
+    waiting = {RELEASE, "shared", "dev", "staging", "prod"}
+    while waiting:
+        task = project.runner.take()
+        assert task, f"never came: {waiting}"
+        name = f"{task['context']['workflow']} {task['context']['event_name']}"
+        if name == RELEASE:
+            waiting.remove(name)
+            project.finish(task)
+            continue
+        assert name == APPLY
+        stack = next(one for one in ("shared", "dev", "staging", "prod") if one in waiting)
+        waiting.remove(stack)
+        status = expected.get(stack, 0)
+        output += project.run(task, status)
+        if status:
+            # Those after it are never handed out.
+            waiting -= {"dev", "staging", "prod"}
+    return output
+
+
+def finish_push(project: Project) -> None:
+    """Let a push to main pass without applying anything."""
+    project.drop(RELEASE, APPLY)
+    project.drop(*[APPLY] * 3)
+
+
+def merge(project: Project, pull: Any) -> str:
+    sha: str = project.member.merge_pull_request(pull.number, project.member.pull_request(pull.number).head_sha)
+    return sha
+
+
+def preview(project: Project, expected: int = 0) -> str:
+    """Bring a newly opened pull request to its previewed state; returns what the preview said."""
+    tasks = project.take(*OPENED)
+    project.run(tasks[REPORT])
+    project.finish(tasks[TRAIN])
+    project.drop(ENDED)
+    output: str = project.run(tasks[PREVIEW], expected)
+    project.run(project.take(ENDED)[ENDED])
+    return output
+
+
+def status(project: Project, sha: str, context: str = "infrastructure") -> tuple[str, str]:
+    found = project.member.status(sha, context)
+    assert found, f"{context} was never set"
+    return found.state, found.description
+
+
+def comment(project: Project, number: int, marker: str = "infrastructure") -> str:
+    found = [one for one in project.member.comments(number) if one.body.startswith(f"<!-- ml-platform:{marker} -->")]
+    assert len(found) == 1
+    assert found[0].author == "bot"
+    body: str = found[0].body
+    return body
+
+
+def test_changes_are_previewed_merged_and_applied(project: Project, aws: Emulator) -> None:
+    apply(project)
+    assert groups(aws)["network"] == 14
+    changed = dev(network__flowLogDays=30, kubernetes__version="1.35", gpu=None)
+    pull = project.propose("more", changed)
+    tasks = project.take(*OPENED)
+    project.run(tasks[REPORT])
+    assert status(project, pull.head_sha) == ("pending", "being previewed")
+    assert "being previewed" in comment(project, pull.number)
+    project.finish(tasks[TRAIN])
+    project.drop(ENDED)
+
+    assert "left for the report" in project.run(tasks[PREVIEW])
+    assert groups(aws)["network"] == 14
+    project.run(project.take(ENDED)[ENDED])
+    assert status(project, pull.head_sha) == ("success", "dev: 1 to delete, 1 to replace, 1 to update")
+    text = comment(project, pull.number)
+    assert "| **replace** | `cluster` | `aws:cloudwatch/logGroup:LogGroup` | **`name`** |" in text
+    assert "| **delete** | `gpu` |" in text
+    assert "| update | `network` | `aws:cloudwatch/logGroup:LogGroup` | `retentionInDays` |" in text
+    assert "pass." in text
+
+    sha = merge(project, pull)
+    output = apply(project)
+    assert "shared: nothing that affects it has changed" in output
+    assert "main describes no stack staging" in output
+    assert status(project, sha, "apply/dev") == ("success", "1 delete, 1 replace, 1 update")
+    assert project.member.status(sha, "apply/shared") is None
+    assert groups(aws)["network"] == 30
+    # Nothing surprising happened, so nobody is told more.
+    assert not [one for one in project.member.comments(pull.number) if "apply/dev" in one.body]
+
+    # What was applied is what main says.
+    words = project.propose("words", {"clusters/dev/cluster.yaml": "# words\n" + changed["clusters/dev/cluster.yaml"]})
+    preview(project)
+    assert status(project, words.head_sha) == ("success", "dev: no changes")
+    assert "<summary>No changes: dev</summary>" in comment(project, words.number)
+
+    # A policy refuses what is not tagged; what another pull request brings to main meanwhile is told at the apply.
+    program = (project.root / "infra" / "__main__.py").read_text()
+    untagged = project.propose("untagged", {"infra/__main__.py": program + UNTAGGED})
+    preview(project, expected=2)
+    assert status(project, untagged.head_sha)[0] == "failure"
+    assert "| **mandatory** | `required-tags` | `untagged` |" in comment(project, untagged.number)
+
+    other = project.propose("other", shared(retention__untaggedImageDays=30))
+    preview(project)
+    merge(project, other)
+    apply(project)
+    sha = merge(project, words)
+    apply(project)
+    assert status(project, sha, "apply/dev") == ("success", "no changes")
+    text = comment(project, words.number, "apply/dev")
+    assert "main moved after the preview" in text
+    assert "clusters/shared/cluster.yaml" in text
+
+
+def test_a_failed_apply_is_seen_and_made_good_by_the_next(project: Project) -> None:
+    program = (project.root / "infra" / "__main__.py").read_text()
+    apply(project)
+    pull = project.propose("failing", {"infra/__main__.py": program + FAILING})
+    preview(project)
+    assert status(project, pull.head_sha)[0] == "success"
+    sha = merge(project, pull)
+    assert "shared was not applied as a whole" in apply(project, shared=2)
+    assert status(project, sha, "apply/shared") == ("failure", "failed: this only fails for real")
+    text = comment(project, pull.number, "apply/shared")
+    assert "this only fails for real" in text
+    assert "Main is not what runs on" in text
+    assert project.member.status(sha, "apply/dev") is None
+
+    pull = project.propose("repaired", {"infra/__main__.py": program})
+    preview(project)
+    sha = merge(project, pull)
+    apply(project)
+    assert status(project, sha, "apply/shared") == ("success", "no changes")
+
+
+def test_what_cannot_be_previewed_says_why_and_is_refused(project: Project) -> None:
+    finish_push(project)
+    pull = project.propose("broken", dev(network__flowLogDays=31))
+    assert "the preview of dev failed" in preview(project, expected=2)
+    assert status(project, pull.head_sha) == ("failure", "dev: failed")
+    assert "clusters/dev/cluster.yaml: network.flowLogDays: 31 is not a retention" in comment(project, pull.number)
+
+    pull = project.propose("new", dev(network__flowLogDays=60))
+    preview(project, expected=2)
+    assert "stack dev does not exist yet" in comment(project, pull.number)
+
+    # It runs the pull request's own code, so it may leave anything, or nothing.
+    pull = project.propose("liar", {**dev(network__flowLogDays=60), "scripts/ci/preview": "#!/bin/sh\nexit 0\n"})
+    preview(project)
+    assert status(project, pull.head_sha) == ("failure", "the preview ended with success: its log says why")
+
+
+def test_other_changes_and_other_forges_pass_at_once(project: Project, gitea: Any) -> None:
+    finish_push(project)
+    pull = project.propose("words", {"README.md": "words\n"})
+    tasks = project.take(REPORT, TRAIN)
+    project.run(tasks[REPORT])
+    assert status(project, pull.head_sha) == ("success", "no stack on AWS is affected")
+    assert not [one for one in project.member.comments(pull.number) if "infrastructure" in one.body]
+    project.finish(tasks[TRAIN])
+    project.drop(ENDED)
+
+    gitea.api("DELETE", f"/repos/{project.name}/actions/variables/AWS_ENDPOINT_URL", "owner")
+    pull = project.propose("dev", dev(network__flowLogDays=60))
+    tasks = project.take(*OPENED)
+    project.run(tasks[REPORT])
+    assert status(project, pull.head_sha) == ("success", "this forge has no AWS environments to preview")
+    assert "this forge has no AWS environments to preview: nothing to do for dev" in project.run(tasks[PREVIEW])
