@@ -40,10 +40,10 @@ def _node_pool(pool: Resource) -> Iterator[Verdict]:
 def _families(pool: Resource) -> list[str] | None:
     """The families or types that a pool is limited to, none when it is not; None when they are not known yet."""
     found: list[str] = []
-    for index, requirement in enumerate(pool.list("spec", "template", "spec", "requirements")):
+    for index in range(len(pool.list("spec", "template", "spec", "requirements"))):
         path = ("spec", "template", "spec", "requirements", index)
         values = pool.list(*path, "values")
-        if requirement is UNKNOWN or UNKNOWN in (*values, pool.value(*path, "key")):
+        if UNKNOWN in (*values, pool.value(*path, "key")):
             return None
         kind = str(pool.value(*path, "key")).rpartition("/")[2]
         if kind in {"instance-family", "instance-type"} and pool.value(*path, "operator") == "In":

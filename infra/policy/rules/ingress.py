@@ -24,10 +24,7 @@ def check(resource: Resource) -> Iterator[Verdict]:
     if resource.type == SERVICE:
         yield from _service(resource)
     elif resource.type in GROUPS:
-        for index, rule in enumerate(resource.list("ingress")):
-            if rule is UNKNOWN:
-                yield Undecided(resource, "ingress")
-                continue
+        for index in range(len(resource.list("ingress"))):
             for key in ("cidrBlocks", "ipv6CidrBlocks"):
                 yield from _closed(resource, f"ingress[{index}].{key}", resource.list("ingress", index, key))
     elif resource.value("type") != "egress":

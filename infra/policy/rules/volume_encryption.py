@@ -17,9 +17,9 @@ def check(resource: Resource) -> Iterator[Verdict]:
     disks = resource.list("blockDeviceMappings")
     if not disks:
         yield Finding(resource, "blockDeviceMappings", "is missing", "list the root disk with ebs.encrypted true")
-    for index, disk in enumerate(disks):
+    for index in range(len(disks)):
         path = ("blockDeviceMappings", index, "ebs")
-        if disk is UNKNOWN or resource.value(*path) is UNKNOWN:
+        if resource.value(*path) is UNKNOWN:
             yield Undecided(resource, "blockDeviceMappings")
         elif resource.value(*path) is not None:  # without one it is a disk of the instance itself
             yield from expect(resource, (*path, "encrypted"), YES, "set it to true")
