@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from emulator import tokens
 
+from emulator import tokens
 from plugins.kubernetes.api import Api
 from plugins.kubernetes.eks_token import EksToken, from_exec
 from plugins.server import ProviderError

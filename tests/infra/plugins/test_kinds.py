@@ -1,9 +1,9 @@
 """The table of kinds agrees with the API server's own."""
 
 import pytest
-from emulator.api_servers import karpenter
 
 from control_plane.stack import Stack
+from emulator.api_servers import karpenter
 from plugins.kubernetes.kinds import BY_TOKEN, KINDS, Kind
 
 CUSTOM = ("argoproj.io/", "karpenter.sh/")

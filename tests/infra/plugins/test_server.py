@@ -27,6 +27,14 @@ URN = f"urn:pulumi:s::p::{TYPE}::one"
 class ThingRow(Row):
     """A thing with a name, which cannot change, and a size."""
 
+    patience = 90.0
+
+    def completed(self, name: str, inputs: dict[str, Any], olds: dict[str, Any]) -> dict[str, Any]:
+        return inputs if "name" in inputs else {**inputs, "name": olds.get("name") or f"{name}-made"}
+
+    def foreseen(self, olds: dict[str, Any], news: dict[str, Any]) -> dict[str, Any]:
+        return {**olds, **news}
+
     def __init__(self, provider: "Things") -> None:
         self.provider = provider
 
@@ -127,6 +135,24 @@ def test_an_unknown_property_is_refused_by_name(stub: Any) -> None:
     (failure,) = _check(stub, name="n", colour="red").failures
     assert failure.property == "colour"
     assert failure.reason == f"the offline plugin does not implement 'colour' of {TYPE}; it has name, size"
+
+
+def test_what_a_row_fills_in_is_checked_and_kept(stub: Any) -> None:
+    assert to_python(_check(stub, size=1).inputs) == {"name": "one-made", "size": 1}
+    request = provider_pb2.CheckRequest(urn=URN, olds=to_struct({"name": "before"}), news=to_struct({"size": 1}))
+    assert to_python(stub.Check(request).inputs) == {"name": "before", "size": 1}
+
+
+def test_an_update_without_a_time_has_the_rows(stub: Any, things: Things) -> None:
+    state = to_struct({"name": "one"})
+    stub.Update(provider_pb2.UpdateRequest(urn=URN, id="i", old_inputs=state, news=state))
+    assert things.calls == ["update within 90"]
+
+
+def test_a_preview_of_an_update_tells_what_the_row_foresees(stub: Any) -> None:
+    olds, news = to_struct({"name": "n", "made": True}), to_struct({"name": "n", "size": 2})
+    answer = stub.Update(provider_pb2.UpdateRequest(urn=URN, id="i", olds=olds, news=news, preview=True))
+    assert to_python(answer.properties) == {"name": "n", "made": True, "size": 2}
 
 
 def test_an_unknown_setting_is_refused_by_name(stub: Any) -> None:
