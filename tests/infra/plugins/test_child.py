@@ -41,7 +41,10 @@ def test_a_line_arrives_before_the_program_ends(program: Path) -> None:
     (program / "__main__.py").write_text("import time; print(4711); time.sleep(60)")
     process = child.start(str(program), [], str(program), [])
     started = time.monotonic()
-    assert next(child.outputs(process)) == ("stdout", b"4711\n")
+    written = child.outputs(process)
+    stream, output = next(written)
+    assert (stream, output.strip()) == ("stdout", b"4711")
     assert time.monotonic() - started < 30
     process.terminate()
     assert process.wait() != 0
+    assert b"".join(output for _, output in written).strip() == b"", "it ends with the program"
