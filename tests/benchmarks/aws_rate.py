@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from emulator.process import emulator
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
+from emulator.process import emulator
 from plugins.aws.provider import Aws
 from plugins.server import THREADS, Servicer
 from plugins.wire import to_struct

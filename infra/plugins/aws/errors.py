@@ -9,9 +9,7 @@ from plugins.server import ProviderError
 _SPREADING = re.compile(
     r"assume|not authorized|does not exist|cannot find|invalid principal|is not valid or|unable to validate", re.I
 )
-_SPREADING_CODES = re.compile(
-    r"InvalidParameter|InvalidRequest|MalformedPolicy|ValidationError|AccessDenied|ClientException"
-)
+_SPREADING_CODES = re.compile(r"InvalidParameter|InvalidRequest|MalformedPolicy|ValidationError|ClientException")
 # Another change of the same thing is under way.
 _CONCURRENT = frozenset({"ConcurrentModification", "OperationAborted", "OperationAbortedException"})
 _IN_USE = frozenset(

@@ -136,9 +136,10 @@ def test_what_was_kept_is_finished_by_the_next_update() -> None:
     assert client.named() == ["set_mode"], "and nothing that is right already"
 
 
-def test_a_create_that_is_refused_leaves_nothing() -> None:
-    client = Client(create_thing=[error("LimitExceeded", "too many")])
-    with pytest.raises(ProviderError, match=r"big thing n: too many \(LimitExceeded\)"):
+@pytest.mark.parametrize("code", ["LimitExceeded", "AccessDenied"])
+def test_a_create_that_is_refused_leaves_nothing(code: str) -> None:
+    client = Client(create_thing=[error(code, "not authorized, or too many")])
+    with pytest.raises(ProviderError, match=rf"big thing n: not authorized, or too many \({code}\)"):
         row(client).create({"name": "n"}, Deadline(5))
     assert client.named() == ["create_thing"]
 
