@@ -35,8 +35,8 @@ def release(stack: str, variables: Mapping[str, str], report: Callable[[str], No
     if alive:
         lock = alive[0]
         raise SettingsError(
-            f"stack {stack} is locked since {lock.since} by {lock.user} on {lock.host} (process {lock.pid}); wait for it to"
-            f" end, or, if it was killed, run  pulumi cancel --yes --stack {stack}"
+            f"stack {stack} is locked since {lock.since} by {lock.user} on {lock.host} (process {lock.pid});"
+            f" wait for it to end, or, if it was killed, run  pulumi cancel --yes --stack {stack}"
         )
     for lock in held:
         report(f"Releasing the lock on stack {stack} that process {lock.pid} left when it was killed ({lock.since})")

@@ -93,7 +93,7 @@ def _row(resource: Resource, resources: list[Resource], clients: dict[str, Aws])
     if not resource["type"].startswith("aws:") or not resource.get("custom"):
         return None
     if provider not in clients:
-        settings = next((known["inputs"] for known in resources if known["urn"] == provider), {})
+        settings: Resource = next((known["inputs"] for known in resources if known["urn"] == provider), {})
         clients[provider] = Aws()
         clients[provider].configure({key: value for key, value in settings.items() if key != "version"})
     row = clients[provider].row(resource["type"])

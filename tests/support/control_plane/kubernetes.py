@@ -72,7 +72,7 @@ class ControlPlane:
 
 @contextmanager
 def control_plane(work: Path, flags: Sequence[str] = ()) -> Iterator[ControlPlane]:
-    """Until the block ends. Pods become ready at once, as if a node ran them. `flags` are further ones of the API server."""
+    """Until the block ends. Pods become ready at once, as if a node ran them. `flags` are more for the API server."""
     pki = work / "pki"
     pki.mkdir(parents=True)
     _certificates(pki)
