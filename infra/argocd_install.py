@@ -7,6 +7,7 @@ takes seconds, so the result is kept in the cache under the hash of everything i
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ import yaml
 from settings import ROOT, Paths, SettingsError
 
 PATCHES = ROOT / "argocd" / "install"
+MANIFEST = "ML_PLATFORM_ARGOCD_MANIFEST"
 Document = dict[str, Any]
 
 
@@ -37,7 +39,9 @@ def documents(paths: Paths, patches: Path = PATCHES) -> list[Document]:
 
 
 def upstream_manifest(paths: Paths) -> Path:
-    """The install.yaml beside the argocd binary in use. Raises SettingsError."""
+    """The install.yaml beside the argocd binary in use, or where an image without that has it. Raises SettingsError."""
+    if given := os.environ.get(MANIFEST):
+        return Path(given)
     path = (paths.bin / "argocd").resolve().parent / "manifests" / "install.yaml"
     if not path.is_file():
         raise SettingsError(f"{path}: is missing; scripts/up installs argocd with its manifests")
@@ -53,7 +57,8 @@ def _build(paths: Paths, upstream: Path, patches: Path) -> bytes:
             "components": [os.path.relpath(patches, Path(folder).resolve())],
         }
         Path(folder, "kustomization.yaml").write_text(json.dumps(kustomization), encoding="utf-8")
-        command = [str(paths.bin / "kustomize"), "build", folder]
+        places = os.pathsep.join([str(paths.bin), os.environ.get("PATH", os.defpath)])
+        command = [shutil.which("kustomize", path=places) or str(paths.bin / "kustomize"), "build", folder]
         try:
             built = subprocess.run(command, capture_output=True)
         except OSError as error:

@@ -24,10 +24,12 @@ def token(cluster: str, region: str) -> str:
     import boto3  # noqa: PLC0415 - kubectl starts this for each command
 
     client = boto3.client("sts", region_name=region)
-    headers = {CLUSTER_HEADER: cluster}
-    events = client.meta.events
+
+    def name_cluster(request: Any, **others: Any) -> None:
+        request.headers[CLUSTER_HEADER] = cluster
+
     # Signed with the request, so that the token serves this cluster only.
-    events.register("before-sign.sts.GetCallerIdentity", lambda request, **_: request.headers.update(headers))
+    client.meta.events.register("before-sign.sts.GetCallerIdentity", name_cluster)
     url: str = client.generate_presigned_url("get_caller_identity", ExpiresIn=SIGNED_SECONDS, HttpMethod="GET")
     return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from images import debian
 from images.catalog import Image
 from images.commands import run
-from images.inputs import host_program, requirements_file, tool
+from images.inputs import beside, host_program, requirements_file, tool
 from settings import Paths
 
 # Times in images: equal inputs give equal bytes. Zip files cannot say anything before 1980.
@@ -106,6 +106,8 @@ def _fill_context(image: Image, context: Path, work: Path, log: Path, paths: Pat
             shutil.copy(path, context)
     for name in image.tools:
         shutil.copy(tool(name, paths), context / name)
+    for name, source in image.beside.items():
+        shutil.copy(beside(*source, paths), context / name)
     for name in image.host:
         shutil.copy(host_program(name), context / name)
     for name in image.bind_low_ports:

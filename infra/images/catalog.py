@@ -23,8 +23,9 @@ PYTHON_TAG = "3.11-slim-bookworm"
 
 @dataclass(frozen=True)
 class Image:
-    """One image. `tools` are programs of `<cache>/bin`, `host` programs of Debian packages on this machine, `files`
-    parts of the checkout (name in the build context: path), `requirements` a locked group installed as `packages/`.
+    """One image. `tools` are programs of `<cache>/bin`, `beside` files that came with one (name in the build context:
+    tool and path from its folder), `host` programs of Debian packages on this machine, `files` parts of the checkout
+    (name in the build context: path), `requirements` a locked group installed as `packages/`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Image:
     registry: str = ""  # the upstream host; empty for an image of our own
     base: str = ""  # another image's name; empty for FROM scratch
     tools: tuple[str, ...] = ()
+    beside: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     host: tuple[str, ...] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
     requirements: str = ""
@@ -135,7 +137,9 @@ def images() -> Mapping[str, Image]:
             "latest",
             controller / "job",
             base="python",
-            tools=("act", "crane", "uv"),
+            tools=("act", "crane", "kustomize", "pulumi", "uv"),
+            # What the stacks on AWS install Argo CD from.
+            beside={"argocd-install.yaml": ("argocd", "manifests/install.yaml")},
         ),
     )
     pinned = pinned_digests()

@@ -31,6 +31,14 @@ def tool(name: str, paths: Paths) -> Path:
     return path.resolve()
 
 
+def beside(name: str, relative: str, paths: Paths) -> Path:
+    """A file that came with a tool, by its path from the tool's folder. Raises ImageError."""
+    path = tool(name, paths).parent / relative
+    if not path.is_file():
+        raise ImageError(f"{path}: is missing; remove {path.parent} and run python -m toolchain install {name}")
+    return path
+
+
 def host_program(name: str) -> Path:
     """A program that a Debian package put on this machine. Raises ImageError."""
     path = shutil.which(name)
@@ -78,6 +86,7 @@ class Hasher:
             "digest": image.digest,
             "arguments": dict(image.arguments),
             "tools": {name: self.file(tool(name, self._paths)) for name in image.tools},
+            "beside": {name: self.file(beside(*source, self._paths)) for name, source in image.beside.items()},
             "host": {name: self.file(host_program(name)) for name in image.host},
             "files": {target: self._trees([(source, tree(source))]) for target, source in image.files.items()},
             "requirements": self.file(requirements_file(image.requirements)) if image.requirements else None,

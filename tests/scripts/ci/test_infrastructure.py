@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from emulator.process import Emulator, emulator
 
 from control_plane.stack import cache
+from emulator.process import Emulator, emulator
 from settings import ROOT, Paths
 
 pytestmark = pytest.mark.tools
