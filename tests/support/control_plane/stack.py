@@ -86,7 +86,7 @@ def local_stack(work: Path) -> Iterator[Stack]:
 
 def checkout(root: Path, changes: Mapping[str, dict[str, Any]]) -> None:
     """A git repository with the program; `changes` are merged into the clusters' files."""
-    root.mkdir()
+    root.mkdir(parents=True)
     for name in PROGRAM:
         source = CHECKOUT / name
         if source.is_file():
