@@ -22,6 +22,12 @@ from plugins import install
 from settings import PROJECT, ROOT, AwsShared, AwsStage, Paths, SettingsError
 
 AwsCluster = AwsStage | AwsShared
+
+
+class NoStack(SettingsError):
+    """The stack has no state: nobody has made it yet."""
+
+
 # Settings that say how secrets are encrypted; an emulated stack has its own.
 ENCRYPTION = ("secretsprovider", "encryptedkey", "encryptionsalt")
 SECONDS = 120
@@ -46,9 +52,7 @@ def prepare(
         _copy_stack_file(cluster.name, paths, root)
     if not exists(cluster, variables, root):
         if not create:
-            raise SettingsError(
-                f"stack {cluster.name} does not exist yet: scripts/up --environment {cluster.name} makes it"
-            )
+            raise NoStack(f"stack {cluster.name} does not exist yet: scripts/up --environment {cluster.name} makes it")
         report(f"Making the stack {cluster.name}")
         _init(cluster, paths, variables, root)
     elif not emulation.endpoint(base):

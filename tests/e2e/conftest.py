@@ -14,7 +14,16 @@ from cli import git, loop
 from cli.kube import Kubectl
 from settings import Cluster, Paths
 
-ORDER = ("test_bad_input", "test_loop", "test_gate", "test_drift", "test_runner", "test_recovery", "test_purge")
+ORDER = (
+    "test_bad_input",
+    "test_loop",
+    "test_gate",
+    "test_infrastructure",
+    "test_drift",
+    "test_runner",
+    "test_recovery",
+    "test_purge",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

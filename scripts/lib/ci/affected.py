@@ -70,8 +70,9 @@ def affected(changed: Iterable[str], stacks: Iterable[Stack]) -> list[str]:
     paths = list(changed)
     if any(is_program(path) for path in paths):
         return [stack.name for stack in stacks]
-    touched = {stack.name for stack in stacks if any(is_own(path, stack.name) for path in paths)}
-    return [stack.name for stack in stacks if {stack.name, stack.shared} & touched]
+    return [
+        stack.name for stack in stacks if any(is_own(path, stack.name) or is_own(path, stack.shared) for path in paths)
+    ]
 
 
 def is_own(path: str, stack: str) -> bool:

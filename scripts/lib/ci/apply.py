@@ -161,6 +161,9 @@ def apply(job: Job, root: Path, store: Store) -> None:
             print(f"note: {surprise}")
         job.forge.set_status(job.commit, job.context, "pending", "being applied", job.run_url)
         result = pulumi.run("deploy", root, variables)
+    except pulumi.NotThere as absent:
+        print(f"{absent}: nothing to apply")
+        return
     except Exception as error:
         # Whatever it was: a stack that is not what main says must not go unseen.
         result = plan.Plan(error=(str(error) or type(error).__name__)[: plan.MOST_TEXT])

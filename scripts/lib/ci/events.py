@@ -24,6 +24,8 @@ ACTIONS: dict[str, Action] = {
 COLOUR = re.compile(r"<\{%[^%]*%\}>")
 # How the engine words a refused property: with its value.
 VALUE = re.compile(r"(property \S+) value \{.*?\} (has a problem)", re.DOTALL)
+# How the language host introduces what a program raised.
+PREAMBLES = ("an unhandled error occurred: ", "python inline source runtime error: ")
 TRACEBACK = "Traceback (most recent call last)"
 MOST_VIOLATIONS = 200
 
@@ -117,7 +119,10 @@ def _reason(events: list[dict[str, Any]], violations: list[Violation]) -> str:
 
 def plain(text: str) -> str:
     """Without the engine's colour marks, and without property values, which may be secrets."""
-    return VALUE.sub(r"\1 \2", COLOUR.sub("", text)).strip()
+    text = VALUE.sub(r"\1 \2", COLOUR.sub("", text)).strip()
+    for words in PREAMBLES:
+        text = text.removeprefix(words)
+    return text
 
 
 def without_traceback(text: str) -> str:

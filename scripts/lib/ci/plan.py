@@ -63,9 +63,12 @@ class Violation(Record):
 
 
 class Plan(Record):
-    """What happens to one stack. `error` says why it could not be had, or did not end well."""
+    """What happens to one stack; nothing to an `absent` one, which nobody has made yet. `error` says why the plan could
+    not be had, or did not end well.
+    """
 
     steps: list[Step] = Field(default=[], max_length=MOST_STEPS)
+    absent: bool = False
     more: int = Field(default=0, ge=0)
     unchanged: int = Field(default=0, ge=0)
     policies: list[Name] = Field(default=[], max_length=200)
@@ -89,6 +92,8 @@ class Plan(Record):
             return f"{mandatory} policy violation{'s' if mandatory > 1 else ''}"
         if self.error:
             return "failed"
+        if self.absent:
+            return "not made yet"
         actions: tuple[Action, ...] = ("delete", "replace", "update", "create")
         return ", ".join(f"{self.count(one)} to {one}" for one in actions if self.count(one)) or "no changes"
 

@@ -62,7 +62,9 @@ def _render(report: Report, most_destroyed: int, most_others: int) -> str:
         parts += [f"> {WARNING}"] if report.makes_itself else []
         changing = {name: plan for name, plan in report.plans.items() if plan.failed or plan.steps or plan.violations}
         parts += [_stack(name, plan, most_destroyed, most_others) for name, plan in changing.items()]
-        parts += _unchanged({name: plan for name, plan in report.plans.items() if name not in changing})
+        quiet = {name: plan for name, plan in report.plans.items() if name not in changing}
+        parts += _unchanged({name: plan for name, plan in quiet.items() if not plan.absent})
+        parts += [_absent(name) for name, plan in quiet.items() if plan.absent]
     parts.append(_footer(report))
     return "\n\n".join(parts) + "\n"
 
@@ -140,6 +142,12 @@ def _unchanged(plans: Mapping[str, Plan]) -> list[str]:
         f"- {chart.code(name)}: {plan.unchanged} resources. {_policies(plan)}" for name, plan in plans.items()
     )
     return [f"<details><summary>No changes: {sentence(names).removesuffix('.')}</summary>\n\n{lines}\n\n</details>"]
+
+
+def _absent(name: str) -> str:
+    shown = chart.code(name)
+    verb = chart.code(f"scripts/up --environment {name}")
+    return f"{shown} has not been made yet, so nothing happens to it: {verb} makes it."
 
 
 def _footer(report: Report) -> str:

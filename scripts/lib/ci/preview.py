@@ -37,6 +37,9 @@ def previews(names: list[str], root: Path) -> dict[str, plan.Plan]:
         print(f"--- {name}")
         try:
             found[name] = pulumi.run("preview", root, pulumi.ready(name, "preview", root))
+        except pulumi.NotThere as absent:
+            print(absent)
+            found[name] = plan.Plan(absent=True)
         except Failure as failure:
             found[name] = plan.Plan(error=str(failure)[: plan.MOST_TEXT])
         print(f"{name}: {found[name].error or found[name].summary}")

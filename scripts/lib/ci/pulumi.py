@@ -21,16 +21,25 @@ COMMANDS = {
 RECORDING = {"PULUMI_DEBUG_COMMANDS": "true"}
 
 
-def ready(name: str, purpose: Literal["preview", "deploy"], root: Path) -> dict[str, str]:
-    """The environment in which `pulumi` works on a stack, with the credentials of one purpose. Raises `Failure`.
+class NotThere(Failure):
+    """A stack that nobody has made yet."""
 
-    Only a deployment makes a stack that is not there yet.
+
+def ready(name: str, purpose: Literal["preview", "deploy"], root: Path) -> dict[str, str]:
+    """The environment in which `pulumi` works on a stack, with the credentials of one purpose.
+
+    Raises:
+        NotThere: nobody has made the stack yet. That is an act of its own, by `scripts/up`: a merge must not start to
+            cost money in an account where nobody meant to have this environment.
+        Failure: it cannot be worked on.
     """
     cluster = login.aws_cluster(name)
     variables = login.environment(cluster, purpose)
     try:
         paths = Paths.from_environment(variables)
-        return aws_state.prepare(cluster, paths, print, root, base=variables, create=purpose == "deploy")
+        return aws_state.prepare(cluster, paths, print, root, base=variables, create=False)
+    except aws_state.NoStack as error:
+        raise NotThere(str(error)) from None
     except SettingsError as error:
         raise Failure(str(error)) from None
 

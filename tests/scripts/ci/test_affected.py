@@ -64,6 +64,10 @@ def test_several_paths_affect_each_stack_once_and_in_order() -> None:
     assert affected([], ALL) == []
 
 
+def test_a_stage_by_itself_is_affected_by_what_it_reads() -> None:
+    assert affected(["clusters/shared/cluster.yaml"], [DEV]) == ["dev"]
+
+
 def test_what_stages_read_comes_first_and_they_follow_as_it_lists_them() -> None:
     tree = Files(
         {

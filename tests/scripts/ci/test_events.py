@@ -112,6 +112,7 @@ KeyError: 'missing'
     ("said", "reason"),
     [
         (["clusters/dev/cluster.yaml: network: is missing\n"], "clusters/dev/cluster.yaml: network: is missing"),
+        (["an unhandled error occurred: clusters/dev: bad\n"], "clusters/dev: bad"),
         ([TRACEBACK], "Running program failed:\nKeyError: 'missing'"),
         (
             ["the plugin's output:" + TRACEBACK.removeprefix("Running program failed:\n")],

@@ -5,6 +5,8 @@ The program is a small one, so that a preview takes seconds; the stacks themselv
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+import emulation
 from control_plane.stack import cache
 from emulator.process import Emulator, emulator
 from settings import ROOT, Paths
@@ -19,6 +22,7 @@ from settings import ROOT, Paths
 pytestmark = pytest.mark.tools
 
 Project = Any
+EMULATOR = "TEST_EMULATOR"  # no variable that a job would look at
 OPENED = ("preview.yml pull_request", "report.yml pull_request_target", "train.yml pull_request")
 PREVIEW, REPORT, TRAIN = OPENED
 ENDED = "report.yml workflow_run"
@@ -96,7 +100,7 @@ def project(
 ) -> Project:
     """A project of which nothing has been applied yet."""
     found = new_project({})
-    places = {"ML_PLATFORM_CACHE_DIR": str(tools), "ML_PLATFORM_STATE_DIR": str(tmp_path / "state")}
+    places = {"ML_PLATFORM_CACHE_DIR": str(tools), "ML_PLATFORM_STATE_DIR": str(tmp_path / "state"), EMULATOR: aws.url}
     found.variables.update(places)
     gitea.api("POST", f"/repos/{found.name}/actions/variables/AWS_ENDPOINT_URL", "owner", {"value": aws.url})
     _empty(aws)
@@ -151,6 +155,17 @@ def apply(project: Project, **expected: int) -> str:
     return output
 
 
+def make(project: Project, *stacks: str) -> None:
+    """Make stacks without anything in them, as `scripts/up --environment` begins."""
+    program = (
+        "import sys, settings, stack; paths = settings.Paths.from_environment();"
+        "[stack.prepare(settings.load_cluster(name), paths, print) for name in sys.argv[1:]]"
+    )
+    emulated = {"AWS_ENDPOINT_URL": project.variables[EMULATOR], **emulation.CREDENTIALS}
+    variables = {**os.environ, **project.variables, **emulated, "PYTHONPATH": str(project.root / "infra")}
+    subprocess.run([sys.executable, "-c", program, *stacks], cwd=project.root, env=variables, check=True)
+
+
 def finish_push(project: Project) -> None:
     """Let a push to main pass without applying anything."""
     project.drop(RELEASE, APPLY)
@@ -188,6 +203,7 @@ def comment(project: Project, number: int, marker: str = "infrastructure") -> st
 
 
 def test_changes_are_previewed_merged_and_applied(project: Project, aws: Emulator) -> None:
+    make(project, "shared", "dev")
     apply(project)
     assert groups(aws)["network"] == 14
     changed = dev(network__flowLogDays=30, kubernetes__version="1.35", gpu=None)
@@ -246,10 +262,11 @@ def test_changes_are_previewed_merged_and_applied(project: Project, aws: Emulato
 
 def test_a_failed_apply_is_seen_and_made_good_by_the_next(project: Project) -> None:
     program = (project.root / "infra" / "__main__.py").read_text()
-    apply(project)
+    make(project, "shared")
+    assert "stack dev does not exist yet" in apply(project)
     pull = project.propose("failing", {"infra/__main__.py": program + FAILING})
     preview(project)
-    assert status(project, pull.head_sha)[0] == "success"
+    assert status(project, pull.head_sha) == ("success", "shared: no changes; dev: not made yet")
     sha = merge(project, pull)
     assert "shared was not applied as a whole" in apply(project, shared=2)
     assert status(project, sha, "apply/shared") == ("failure", "failed: this only fails for real")
@@ -273,8 +290,9 @@ def test_what_cannot_be_previewed_says_why_and_is_refused(project: Project) -> N
     assert "clusters/dev/cluster.yaml: network.flowLogDays: 31 is not a retention" in comment(project, pull.number)
 
     pull = project.propose("new", dev(network__flowLogDays=60))
-    preview(project, expected=2)
-    assert "stack dev does not exist yet" in comment(project, pull.number)
+    preview(project)
+    assert status(project, pull.head_sha) == ("success", "dev: not made yet")
+    assert "`scripts/up --environment dev` makes it" in comment(project, pull.number)
 
     # It runs the pull request's own code, so it may leave anything, or nothing.
     pull = project.propose("liar", {**dev(network__flowLogDays=60), "scripts/ci/preview": "#!/bin/sh\nexit 0\n"})

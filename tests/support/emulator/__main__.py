@@ -44,8 +44,8 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with tempfile.TemporaryDirectory(prefix="aws-emulator-", dir=options.state) as work:
-        server = make_server("127.0.0.1", options.port, lambda *_: [], threaded=True, request_handler=Handler)
-        url = f"http://127.0.0.1:{server.server_port}"
+        server = make_server(options.address, options.port, lambda *_: [], threaded=True, request_handler=Handler)
+        url = f"http://{options.address}:{server.server_port}"
         servers = NoServers() if options.no_api_servers else Servers(Path(work), f"{url}{WEBHOOK}")
         server.app = App(Eks(servers, options.seconds), Ecr())
         thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
@@ -65,6 +65,7 @@ def _arguments() -> argparse.Namespace:
         description="AWS on a loopback port, for tests: moto, and an extension for EKS and parts of ECR.",
         epilog="Prints the variables that send AWS clients to it, then serves until SIGINT or SIGTERM.",
     )
+    parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--region", action="append", help="region without a default VPC (default: eu-central-1)")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long EKS takes for a change (default: 0.3)")

@@ -1,0 +1,169 @@
+"""Infrastructure on the local forge, whole: a pull request changes an environment of an emulated AWS account.
+
+Pods preview and apply it against an emulator on the node's address, which the forge's Actions variable names.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+from live import Platform, eventually
+
+import emulation
+import naming
+from cli import git, loop
+from forge import PullRequest
+from settings import ROOT, AwsShared, load_cluster
+
+STACK = "shared"
+FILE = f"clusters/{STACK}/cluster.yaml"
+VARIABLE = "AWS_ENDPOINT_URL"
+SECONDS = 1200
+
+
+class Account:
+    """An emulated AWS account that pods can reach."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name="eu-central-1",
+            aws_access_key_id="emulator",
+            aws_secret_access_key="emulator",
+        )
+
+    def untagged_days(self) -> set[int]:
+        """For how long repositories keep untagged images."""
+        ecr = self.client("ecr")
+        found = set()
+        for repository in ecr.describe_repositories()["repositories"]:
+            policy = json.loads(
+                ecr.get_lifecycle_policy(repositoryName=repository["repositoryName"])["lifecyclePolicyText"]
+            )
+            found |= {
+                rule["selection"]["countNumber"]
+                for rule in policy["rules"]
+                if rule["selection"]["tagStatus"] == "untagged"
+            }
+        return found
+
+
+@pytest.fixture(scope="module")
+def account(live: Platform) -> Iterator[Account]:
+    """An account as infra/bootstrap leaves it, known to the forge; both end with the module."""
+    address = live.cluster.kubernetes.node_address
+    paths = os.pathsep.join(str(ROOT / folder) for folder in ("tests/support", "infra"))
+    environment = {**os.environ, "PYTHONPATH": paths, "PATH": f"{live.paths.bin}:{os.environ['PATH']}"}
+    command = [sys.executable, "-m", "emulator", "--until-stdin-closes", "--address", address]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout
+        assert running.stdin
+        lines = iter(running.stdout.readline, "ready\n")
+        found = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines if "=" in line)
+        account = Account(found[VARIABLE])
+        _bootstrap(account)
+        owner = _owner(live)
+        try:
+            owner("POST", {"value": account.url})
+            yield account
+        finally:
+            owner("DELETE", None)
+            running.stdin.close()
+
+
+def _bootstrap(account: Account) -> None:
+    cluster = load_cluster(STACK)
+    assert isinstance(cluster, AwsShared)
+    place = {"LocationConstraint": cluster.region}
+    account.client("s3").create_bucket(Bucket=naming.state_bucket(cluster.account), CreateBucketConfiguration=place)
+    allow = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+    account.client("iam").create_policy(PolicyName=naming.boundary(), PolicyDocument=allow)
+
+
+def _owner(live: Platform) -> Any:
+    """Calls the forge's API on the repository's variable, as its administrator."""
+    login = git.Login("platform-admin", live.paths.secret("forge-admin-password"))
+    url = f"{live.cluster.forge.url}/api/v1/repos/{live.cluster.forge.repository}/actions/variables/{VARIABLE}"
+
+    def call(method: str, body: dict[str, str] | None) -> None:
+        answer = httpx.request(method, url, json=body, headers={"Authorization": login.basic}, timeout=30)
+        assert answer.is_success or method == "DELETE", answer.text
+
+    return call
+
+
+def judged(live: Platform, sha: str, context: str) -> tuple[str, str]:
+    def ended() -> tuple[str, str] | None:
+        status = live.member.status(sha, context)
+        return (status.state, status.description) if status and status.state != "pending" else None
+
+    return eventually(ended, SECONDS, f"{context} of {sha[:10]}", every=3)
+
+
+def kept_days(days: int) -> Callable[[str], str]:
+    """Changes for how long the shared stack keeps untagged images."""
+    return lambda text: re.sub(r"untaggedImageDays: \d+", f"untaggedImageDays: {days}", text)
+
+
+@pytest.fixture
+def opened(live: Platform) -> Iterator[list[PullRequest]]:
+    """Pull requests that are closed at the end, merged or not."""
+    pulls: list[PullRequest] = []
+    yield pulls
+    for pull in pulls:
+        if live.member.pull_request(pull.number).open:
+            live.drop(pull)
+
+
+def test_a_change_is_previewed_and_its_merge_applied(
+    live: Platform, account: Account, opened: list[PullRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {VARIABLE: account.url, **emulation.CREDENTIALS}.items():
+        monkeypatch.setenv(name, value)
+    live.verb("up", "--environment", STACK)
+    for name in (VARIABLE, *emulation.CREDENTIALS):
+        monkeypatch.delenv(name)
+    assert account.untagged_days() == {14}
+
+    opened.append(live.propose("Keep untagged images longer", kept_days(30), FILE))
+    pull = opened[-1]
+    state, description = judged(live, pull.head_sha, "infrastructure")
+    assert state == "success", description
+    assert description.startswith(f"{STACK}: ")
+    assert "to update" in description
+    assert "prod: not made yet" in description
+    (comment,) = [one for one in live.member.comments(pull.number) if "ml-platform:infrastructure" in one.body]
+    assert comment.author == loop.BOT
+    assert "aws:ecr/lifecyclePolicy:LifecyclePolicy" in comment.body
+    assert account.untagged_days() == {14}
+
+    sha = live.member.merge_pull_request(pull.number, pull.head_sha)
+    state, description = judged(live, sha, f"apply/{STACK}")
+    assert state == "success", description
+    assert account.untagged_days() == {30}
+
+    opened.append(live.propose("Say something", lambda text: f"# Something.\n{text}", FILE))
+    state, description = judged(live, opened[-1].head_sha, "infrastructure")
+    assert (state, description.partition(";")[0]) == ("success", f"{STACK}: no changes")
+
+
+def test_main_is_left_as_it_was(live: Platform, account: Account, opened: list[PullRequest]) -> None:
+    opened.append(live.propose("Keep untagged images as before", kept_days(14), FILE))
+    pull = opened[-1]
+    assert judged(live, pull.head_sha, "infrastructure")[0] == "success"
+    sha = live.member.merge_pull_request(pull.number, pull.head_sha)
+    assert judged(live, sha, f"apply/{STACK}")[0] == "success"
+    assert account.untagged_days() == {14}
