@@ -22,12 +22,14 @@ def test_killed_ups_and_destroys_leave_no_orphan(account: Stacks) -> None:
     stack = account.prepare("dev")
     points = sorted(chance.sample(range(1, STEPS), KILLS))
     said: list[str] = []
+    met = 0
     for done, point in zip([0, *points], points, strict=False):
-        stack.killed("up", point - done, chance.uniform(0, 0.4))
+        met += stack.killed("up", point - done, chance.uniform(0, 0.4)) >= point - done
         said += stack.resolve()
         assert not stack.exported().get("pending_operations")
         assert disagreements(aws, stack.exported()["resources"], before) == {}, f"killed at step {point}:\n{said}"
-    assert sum("Releasing the lock" in line for line in said) >= KILLS - 2
+    assert met >= 10
+    assert sum("Releasing the lock" in line for line in said) >= 10
     assert any("was created; putting it into the state" in line for line in said), said
     stack.pulumi("up", "--yes", "--skip-preview")
     stack.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")

@@ -6,7 +6,6 @@ Source: aws-iam-authenticator's README ("API Authorization from Outside a Cluste
 """
 
 import base64
-import binascii
 import datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -79,8 +78,8 @@ def _url(token: str) -> str:
         raise Refused(f"the token does not start with {PREFIX}")
     text = token.removeprefix(PREFIX)
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
         raise Refused("the token is no base64url text") from None
 
 
