@@ -2,9 +2,9 @@
 
     PYTHONPATH=infra:tests/support $(scripts/lib/run --venv dev)/bin/python tests/benchmarks/engine.py [--stage dev]
 
-Times of previews are medians, taken in turns with those of an empty program by the same engine, backend and policies, so
-that their ratio holds on a slow or busy machine too. `up` is measured whole, and from its first step to its last without
-the time in which all else waits for the cluster's API server, whose start is the emulator's and not the engine's.
+Times of previews are medians, taken in turns with those of an empty program by the same engine, backend and policies,
+so that their ratio holds on a slow or busy machine too. `up` is measured whole, and from its first step to its last
+without the time in which all else waits for the cluster's API server, whose start is the emulator's.
 """
 
 import argparse
