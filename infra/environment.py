@@ -73,7 +73,8 @@ def _aws(cluster: AwsStage | AwsShared, paths: Paths, base: Mapping[str, str], r
     if endpoint := emulation.endpoint(base):
         variables |= emulation.CREDENTIALS
         variables |= {
-            emulation.VARIABLE: endpoint,
+            # For single services too, which a shell may have set for another store.
+            **{name: endpoint for name in base if name.startswith(emulation.VARIABLE)},
             "PULUMI_CONFIG_PASSPHRASE": emulation.PASSPHRASE,
             # The command line's --config-file, for every command that has it.
             "PULUMI_OPTION_CONFIG_FILE": str(emulated_stack_file(cluster.name, paths)),

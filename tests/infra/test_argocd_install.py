@@ -89,3 +89,12 @@ def test_a_missing_release_is_told(paths: Paths, patches: Path) -> None:
     (paths.bin / "argocd").unlink()
     with pytest.raises(SettingsError, match=r"install.yaml: is missing; scripts/up installs argocd with its manifests"):
         argocd_install.documents(paths, patches)
+
+
+def test_an_image_without_the_binary_says_where_the_manifest_is(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = tmp_path / "install.yaml"
+    given.write_text(UPSTREAM)
+    monkeypatch.setenv(argocd_install.MANIFEST, str(given))
+    assert argocd_install.upstream_manifest(paths) == given

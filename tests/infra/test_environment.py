@@ -63,8 +63,8 @@ class TestAws:
         assert "AWS_CONFIG_FILE" not in environment(load_cluster("dev"), PATHS, {"AWS_CONFIG_FILE": "/my/own"})
 
     def test_an_emulator_brings_its_credentials_and_settings_out_of_the_checkout(self) -> None:
-        base = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5001/"}
+        base = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5001/", "AWS_ENDPOINT_URL_S3": "http://10.0.0.1:7070"}
         variables = environment(load_cluster("shared"), PATHS, base)
-        assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:5001"
+        assert variables["AWS_ENDPOINT_URL"] == variables["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:5001"
         assert variables["AWS_ACCESS_KEY_ID"] == "emulator"
         assert variables["PULUMI_OPTION_CONFIG_FILE"] == "/state/aws/emulator/Pulumi.shared.yaml"

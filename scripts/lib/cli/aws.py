@@ -27,9 +27,9 @@ DESTROY = ("pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive", 
 AGAIN = "run it again: it goes on from where it stopped"
 
 
-def load(name: str) -> AwsStage | AwsShared:
+def load(name: str, root: Path = ROOT) -> AwsStage | AwsShared:
     """The facts of an environment on AWS. Raises BadInput for one that is not there, SettingsError."""
-    cluster = load_cluster(name)
+    cluster = load_cluster(name, root)
     if isinstance(cluster, AwsStage | AwsShared):
         return cluster
     raise BadInput(
@@ -46,6 +46,10 @@ class Environment:
     paths: Paths
     base: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     root: Path = ROOT
+
+    def beside(self, name: str) -> "Environment":
+        """Another environment of the same checkout, seen by the same caller. Raises SettingsError."""
+        return Environment(load(name, self.root), self.paths, self.base, self.root)
 
     @cached_property
     def variables(self) -> dict[str, str]:

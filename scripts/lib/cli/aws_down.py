@@ -101,7 +101,7 @@ def merged_facts(environment: Environment) -> Mapping[str, Any]:
 def forge_url(environment: Environment) -> str:
     """The repository that the environment follows; what stages share follows the same as its stages."""
     cluster = environment.cluster
-    stage = cluster if isinstance(cluster, AwsStage) else load(cluster.stages[0])
+    stage = cluster if isinstance(cluster, AwsStage) else environment.beside(cluster.stages[0]).cluster
     assert isinstance(stage, AwsStage)
     return stage.forge.clone_url
 
@@ -119,7 +119,7 @@ def check_readers(environment: Environment, context: Context) -> None:
 
 
 def _has_resources(name: str, environment: Environment, context: Context) -> bool:
-    stage = Environment(load(name), environment.paths, environment.base, environment.root)
+    stage = environment.beside(name)
     return stage.exists() and bool(resources(stage, stage.prepare(context.say, create=False)))
 
 

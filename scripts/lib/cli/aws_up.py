@@ -41,7 +41,7 @@ def run(name: str, verb: str = "up") -> Runner:
 
 def _shared(environment: Environment) -> Environment | None:
     cluster = environment.cluster
-    return Environment(load(cluster.shared), environment.paths) if isinstance(cluster, AwsStage) else None
+    return environment.beside(cluster.shared) if isinstance(cluster, AwsStage) else None
 
 
 def _tools(context: Context) -> None:
