@@ -106,8 +106,8 @@ def _fill_context(image: Image, context: Path, work: Path, log: Path, paths: Pat
             shutil.copy(path, context)
     for name in image.tools:
         shutil.copy(tool(name, paths), context / name)
-    for name, source in image.beside.items():
-        shutil.copy(beside(*source, paths), context / name)
+    for name, (program, relative) in image.beside.items():
+        shutil.copy(beside(program, relative, paths), context / name)
     for name in image.host:
         shutil.copy(host_program(name), context / name)
     for name in image.bind_low_ports:

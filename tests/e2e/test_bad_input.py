@@ -37,11 +37,11 @@ def test_every_verb_has_help(verb: str) -> None:
 
 @pytest.mark.parametrize("verb", ["up", "demo", "down", "status"])
 def test_an_unknown_cluster_is_refused_with_those_known(verb: str) -> None:
-    assert "clusters here: local" in refused(run(verb, "--cluster", "lokal"))
+    assert "clusters here: dev, local" in refused(run(verb, "--cluster", "lokal"))
 
 
 def test_an_unknown_stack_is_refused_by_env() -> None:
-    assert "clusters here: local" in refused(run("env", "lokal"))
+    assert "clusters here: dev, local" in refused(run("env", "lokal"))
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:

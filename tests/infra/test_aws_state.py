@@ -105,7 +105,5 @@ class TestEmulatedSettings:
     def test_a_stack_file_without_its_key_is_refused(self, root: Path) -> None:
         aws_state._require_stack_file("dev", root)
         (root / "clusters" / "Pulumi.dev.yaml").write_text("config: {}\n")
-        with pytest.raises(
-            SettingsError, match=r"clusters/Pulumi.dev.yaml: has no secretsprovider"
-        ):
+        with pytest.raises(SettingsError, match=r"clusters/Pulumi.dev.yaml: has no secretsprovider"):
             aws_state._require_stack_file("dev", root)

@@ -137,7 +137,7 @@ def size(path: str) -> int:
     for folder, _, names in os.walk(path):
         for name in names:
             with contextlib.suppress(OSError):  # gone in the meantime
-                status = os.lstat(os.path.join(folder, name))
+                status = Path(folder, name).lstat()
                 inodes[status.st_dev, status.st_ino] = status.st_blocks * 512
     return sum(inodes.values())
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator.process import Emulator, emulator
 
 import naming
 from control_plane.stack import cache, checkout
+from emulator.process import Emulator, emulator
 from environment import environment
 from plugins import install
 from settings import AwsShared, Paths, SettingsError, check_stack_file, load_cluster

@@ -16,7 +16,7 @@ def paths(tmp_path: Path) -> Paths:
 def test_an_unknown_cluster_is_one_finding_among_the_others(paths: Paths) -> None:
     checks = {check.name: check for check in doctor.examine("lokal", paths)}
     assert not checks["settings"].ok
-    assert "clusters here: local" in checks["settings"].detail
+    assert "clusters here: dev, local" in checks["settings"].detail
     assert checks["git"].ok
 
 
