@@ -61,7 +61,10 @@ def test_patches_are_applied_to_the_release(paths: Paths, patches: Path) -> None
     assert _names(argocd_install.documents(paths, patches)) == ["argocd/upstream"]
 
 
-def test_it_is_built_once_and_again_after_a_change(paths: Paths, patches: Path) -> None:
+def test_it_is_built_once_and_again_after_a_change(
+    paths: Paths, patches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.defpath)
     first = argocd_install.documents(paths, patches)
     (paths.bin / "kustomize").unlink()
     assert argocd_install.documents(paths, patches) == first

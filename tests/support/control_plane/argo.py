@@ -2,7 +2,9 @@
 
 import json
 import os
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fakeredis import TcpFakeServer
 
 from components.gitops_bridge import GitOpsBridgeArgs, cluster_metadata, root_documents
 from control_plane.kubernetes import ControlPlane, control_plane
@@ -73,11 +76,14 @@ def controllers(work: Path, built: list[dict[str, Any]], install: list[dict[str,
         apply(plane, [secret, _cluster_secret(argo.repo_url)])
         apply(plane, _with_repository(built, argo.repo_url))
         port = free_port()
-        parts = {"repo-server": _repo_server(port), "applicationset-controller": _applicationset_controller(port)}
         with ExitStack() as stack:
+            parts = {
+                "repo-server": _repo_server(port, stack.enter_context(_cache())),
+                "applicationset-controller": _applicationset_controller(port),
+            }
             for part, command in parts.items():
                 environment = _environment(plane, work, part)
-                stack.enter_context(running(command, work / f"{part}.log", lambda: True, environment))
+                stack.enter_context(running(command, work / f"{part}.log", lambda: _listens(port), environment))
             yield argo
         plane.http.close()
 
@@ -96,7 +102,7 @@ def _with_repository(built: list[dict[str, Any]], repo_url: str) -> list[dict[st
 
 def _cluster_secret(repo_url: str) -> dict[str, Any]:
     """The Secret that Pulumi would make, from the same names."""
-    args = GitOpsBridgeArgs("here", STAGES[:2], repo_url, "argocd", "", REGISTRY, IMAGES, [])
+    args = GitOpsBridgeArgs("here", STAGES[:2], repo_url, REGISTRY, root=[], images=IMAGES)
     labels, annotations = cluster_metadata(args)
     return {
         "apiVersion": "v1",
@@ -119,7 +125,24 @@ def apply(plane: ControlPlane, documents: list[dict[str, Any]], dry_run: bool = 
     assert done.returncode == 0, done.stderr
 
 
-def _repo_server(port: int) -> list[str]:
+@contextmanager
+def _cache() -> Iterator[int]:
+    """The port of a Redis, without which the repository server refuses to list what it has listed before."""
+    server = TcpFakeServer(("127.0.0.1", 0))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _repo_server(port: int, redis: int) -> list[str]:
     return [
         tool("argocd"),
         "--address=127.0.0.1",
@@ -127,8 +150,7 @@ def _repo_server(port: int) -> list[str]:
         "--metrics-address=127.0.0.1",
         f"--metrics-port={free_port()}",
         "--disable-tls",
-        # There is no cache here; the server works without, only slower.
-        f"--redis=127.0.0.1:{free_port()}",
+        f"--redis=127.0.0.1:{redis}",
     ]
 
 
