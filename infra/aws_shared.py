@@ -2,12 +2,11 @@
 
 import pulumi
 
-import bucket_policies
-import naming
 import providers
+from aws import bucket_policies, naming
+from aws.owner import Owner
 from components.container_registry import ContainerRegistry, ContainerRegistryArgs
 from components.object_store import BucketArgs, ObjectStore, ObjectStoreArgs, RetentionArgs
-from owner import Owner
 from settings import AwsShared, AwsStage, Paths, SettingsError, load_cluster
 
 

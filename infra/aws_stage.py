@@ -8,12 +8,9 @@ import pulumi
 import yaml
 
 import argocd_install
-import cidr
-import gpu
-import grants
-import naming
 import providers
-import pull_through
+from aws import cidr, gpu, grants, naming, pull_through
+from aws.owner import Owner
 from components import cluster_autoscaler, device_plugin
 from components.argocd import NAMESPACE as ARGOCD
 from components.argocd import ArgoCD, ArgoCDArgs
@@ -25,7 +22,6 @@ from components.managed_compute import ManagedCompute, ManagedComputeArgs
 from components.namespaces import Namespaces, NamespacesArgs
 from components.network import Network, NetworkArgs
 from components.pod_access import PodAccess, PodAccessArgs, PodGrant
-from owner import Owner
 from resource_options import after, gone_with
 from settings import DOMAIN, PROJECT, ROOT, AwsShared, AwsStage, Paths, SettingsError, load_cluster
 

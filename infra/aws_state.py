@@ -15,8 +15,7 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-import emulation
-import naming
+from aws import emulation, naming
 from environment import emulated_stack_file, environment, state_account
 from plugins import install
 from settings import PROJECT, ROOT, AwsShared, AwsStage, Paths, SettingsError

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import emulation
 import facts
-import naming
+from aws import emulation, naming
 from plugins import install
 from settings import ROOT, AnyCluster, AwsShared, AwsStage, LocalCluster, Paths, SettingsError, load_cluster
 

@@ -4,10 +4,10 @@ import pulumi
 import yaml
 
 import argocd_install
-import bucket_policies
 import facts
 import host
 import providers
+from aws import bucket_policies
 from components.argocd import NAMESPACE as ARGOCD
 from components.argocd import ArgoCD, ArgoCDArgs
 from components.gitops_bridge import GitOpsBridge, GitOpsBridgeArgs

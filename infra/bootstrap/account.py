@@ -7,13 +7,12 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-import naming
-import trust
+from aws import naming, trust
+from aws.owner import Owner
 from bootstrap import boundary, deploy, preview
 from bootstrap.state import State
 from components.ci_trust import CiRole, CiTrust, CiTrustArgs
 from components.state_store import StateStore, StateStoreArgs
-from owner import Owner
 from settings import ROOT, AwsShared, AwsStage, SettingsError, cluster_names, load_cluster
 
 AwsCluster = AwsShared | AwsStage

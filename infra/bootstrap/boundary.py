@@ -6,10 +6,9 @@ whatever changes who may do what.
 
 from collections.abc import Sequence
 
-import iam_documents
-import naming
+from aws import iam_documents, naming
+from aws.iam_documents import Statement, allow
 from bootstrap.state import State
-from iam_documents import Statement, allow
 from settings import PROJECT
 
 # What the roles of clusters, nodes and pods use, among it what AWS's own policies for EKS grant.

@@ -6,11 +6,10 @@ The actions are those of https://docs.aws.amazon.com/service-authorization/lates
 
 from typing import Any
 
-import iam_documents
-import naming
+from aws import iam_documents, naming
+from aws.iam_documents import Statement, allow
+from aws.owner import Owner
 from bootstrap import preview
-from iam_documents import Statement, allow
-from owner import Owner
 from settings import AwsShared, AwsStage
 
 CREATE_TAGGED = (

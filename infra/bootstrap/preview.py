@@ -1,7 +1,7 @@
 """What previews of pull requests may ask AWS: how things are configured. No object, image, parameter or secret."""
 
-import iam_documents
-from iam_documents import allow
+from aws import iam_documents
+from aws.iam_documents import allow
 
 DESCRIBE = (
     "ec2:Describe*",

@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import bucket_policies
-import iam_documents
-import naming
-from iam_documents import Statement, account_root, allow
+from aws import bucket_policies, iam_documents, naming
+from aws.iam_documents import Statement, account_root, allow
 from settings import PROJECT
 
 # Where Pulumi's own store keeps things: pulumi/pkg/backend/diy, store.go and lock.go.

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import iam
 
-import trust
-from owner import Owner
+from aws import trust
+from aws.owner import Owner
 
 # Deploying an EKS cluster with its nodes takes longer than the hour that a role is assumed for by default.
 SESSION_SECONDS = 2 * 3600

@@ -7,10 +7,10 @@ from typing import Any
 import pulumi
 import yaml
 
-import gpu
+from aws import gpu
+from aws.iam_documents import Statement, allow
+from aws.owner import Owner
 from components.manifest import Manifest
-from iam_documents import Statement, allow
-from owner import Owner
 
 NAMESPACE = "kube-system"
 SERVICE_ACCOUNT = "cluster-autoscaler"

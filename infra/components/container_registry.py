@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ecr, iam
 
-import iam_documents
+from aws import iam_documents
+from aws.iam_documents import account_root, allow
+from aws.owner import Owner
+from aws.pull_through import cached_repositories
 from components.role import role
-from iam_documents import account_root, allow
-from owner import Owner
-from pull_through import cached_repositories
 
 COMPONENT = "container-registry"
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")

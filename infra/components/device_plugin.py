@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-import gpu
+from aws import gpu
 from components.manifest import Manifest
 from components.objects import Document
 

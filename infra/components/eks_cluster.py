@@ -7,11 +7,11 @@ from typing import Literal
 import pulumi
 from pulumi_aws import cloudwatch, eks, iam, kms
 
-import iam_documents
-from cidr import SERVICES
+from aws import iam_documents
+from aws.cidr import SERVICES
+from aws.owner import Owner
 from components.node_role import NodeRole, NodeRoleArgs
 from components.role import role
-from owner import Owner
 
 COMPONENT = "cluster"
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ec2, vpc
 
-from owner import Owner
+from aws.owner import Owner
 
 COMPONENT = "network"
 # Images come from ECR, and their layers from S3.

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import cloudwatch, ec2, iam
 
-import iam_documents
+from aws import iam_documents
+from aws.owner import Owner
 from components.role import role
-from owner import Owner
 
 COMPONENT = "network"
 # https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import pulumi
 
-import gpu
+from aws import gpu
+from aws.owner import Owner
 from components.device_plugin import DevicePlugin, DevicePluginArgs
 from components.manifest import Manifest
 from components.node_group import NodeGroup, NodeGroupArgs
 from components.objects import Document
-from owner import Owner
 
 COMPONENT = "gpu"
 # Images with CUDA are large, and a data set has to fit beside them.

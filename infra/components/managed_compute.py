@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import eks
 
+from aws.owner import Owner
 from components.node_group import NodeGroup, NodeGroupArgs
-from owner import Owner
 
 COMPONENT = "cluster"
 POD_IDENTITY = "eks-pod-identity-agent"

@@ -7,10 +7,10 @@ from typing import Literal
 import pulumi
 from pulumi_aws import ec2
 
-from cidr import Subnet
+from aws.cidr import Subnet
+from aws.owner import Owner
 from components.endpoints import Endpoints, EndpointsArgs
 from components.flow_logs import FlowLogs, FlowLogsArgs
-from owner import Owner
 
 COMPONENT = "network"
 EVERYWHERE = "0.0.0.0/0"

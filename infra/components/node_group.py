@@ -7,7 +7,7 @@ from typing import Literal
 import pulumi
 from pulumi_aws import ec2, eks
 
-from owner import Owner
+from aws.owner import Owner
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import iam
 
-import iam_documents
+from aws import iam_documents
+from aws.owner import Owner
 from components.role import role
-from owner import Owner
 
 
 @dataclass(frozen=True)

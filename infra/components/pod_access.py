@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import eks, iam
 
-import iam_documents
+from aws import iam_documents
+from aws.iam_documents import Statement
+from aws.owner import Owner
 from components.role import role
-from iam_documents import Statement
-from owner import Owner
 
 COMPONENT = "pod-access"
 

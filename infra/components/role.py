@@ -3,7 +3,7 @@
 import pulumi
 from pulumi_aws import iam
 
-from owner import Owner
+from aws.owner import Owner
 
 
 def role(

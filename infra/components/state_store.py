@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import kms
 
+from aws.owner import Owner
 from components.object_store import BucketArgs, ObjectStore, ObjectStoreArgs, RetentionArgs
-from owner import Owner
 
 # The longest that KMS waits: with the key, every secret of every stack would be gone.
 KEY_DELETION_DAYS = 30

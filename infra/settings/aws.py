@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-import cidr
+from aws import cidr
 from settings.aws_fields import (
     ROLE,
     Account,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-import cidr
+from aws import cidr
 from settings.aws import AwsStage
 from settings.aws_shared import AwsShared
 from settings.documents import read

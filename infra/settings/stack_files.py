@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-import naming
+from aws import naming
 from settings.aws import AwsStage
 from settings.aws_shared import AwsShared
 from settings.documents import read

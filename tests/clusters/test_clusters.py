@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-import cidr
+from aws import cidr
 from settings import ROOT, AwsShared, AwsStage, check_stack_file, cluster_names, load_cluster
 from settings.aws import AwsStage as Model
 
@@ -86,9 +86,8 @@ def test_the_file_shows_each_key_that_a_message_may_send_one_to_see(name: str) -
 
 def test_the_check_says_what_is_wrong_in_all_files_at_once(tmp_path: Path) -> None:
     """A copy of the checkout's settings and clusters, with three mistakes, one of them seen from three files."""
-    shutil.copytree(ROOT / "infra" / "settings", tmp_path / "infra" / "settings")
-    for module in ("cidr.py", "naming.py"):
-        shutil.copy(ROOT / "infra" / module, tmp_path / "infra")
+    for package in ("settings", "aws"):
+        shutil.copytree(ROOT / "infra" / package, tmp_path / "infra" / package)
     shutil.copytree(ROOT / "clusters", tmp_path / "clusters", ignore=shutil.ignore_patterns("Pulumi.local.yaml"))
     for name, old, new in (
         ("shared", "protect: true", "protect: yes please"),

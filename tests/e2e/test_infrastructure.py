@@ -16,8 +16,7 @@ import httpx
 import pytest
 from live import Platform, eventually
 
-import emulation
-import naming
+from aws import emulation, naming
 from cli import git, loop
 from forge import PullRequest
 from settings import ROOT, AwsShared, load_cluster

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import gpu
+from aws import gpu
 from policy.resources import UNKNOWN, Resource
 from policy.rule import Finding, Rule, Undecided, Verdict
 from policy.tokens import NODE_GROUP, NODE_POOL

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-import naming
+from aws import naming
 from policy import documents
 from policy.documents import Statement
 from policy.resources import UNKNOWN, Resource

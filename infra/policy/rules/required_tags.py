@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import tags
+from aws import tags
 from policy.resources import UNKNOWN, Resource
 from policy.rule import Finding, Rule, Undecided, Verdict
 from policy.tokens import REPOSITORY_TEMPLATE

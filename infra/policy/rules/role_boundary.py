@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import naming
+from aws import naming
 from policy.resources import UNKNOWN, Resource
 from policy.rule import Finding, Rule, Undecided, Verdict
 from policy.tokens import ROLE

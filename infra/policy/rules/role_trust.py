@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-import trust
+from aws import trust
 from policy import documents, stacks
 from policy.resources import Resource
 from policy.rule import Finding, Rule, Verdict, expect

@@ -20,8 +20,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-import emulation
-import naming
+from aws import emulation, naming
 from ci.failure import Failure, run
 from settings import AwsShared, AwsStage, SettingsError, load_cluster
 

@@ -8,12 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import eks_access
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 import aws_state
-import emulation
-import naming
+from aws import eks_access, emulation, naming
 from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
 from cli.steps import Context

@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-import naming
+from aws import naming
 from cli.failure import Failure
 
 Client = Callable[[str], Any]

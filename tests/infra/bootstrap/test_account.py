@@ -8,7 +8,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
-import trust
+from aws import trust
 from bootstrap import account as accounts
 from recording import Recording, record
 from settings import ROOT, SettingsError

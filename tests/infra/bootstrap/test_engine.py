@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-import naming
+from aws import naming
 from control_plane.stack import cache, checkout
 from emulator.process import Emulator, emulator
 from environment import environment

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-import trust
+from aws import trust
+from aws.owner import Owner
 from components.ci_trust import CiRole, CiTrust, CiTrustArgs
-from owner import Owner
 from recording import Recording, record
 
 ACCOUNT = "123456789012"

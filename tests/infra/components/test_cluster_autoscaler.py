@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from aws.owner import Owner
 from components.cluster_autoscaler import (
     IMAGES,
     NAMESPACE,
@@ -15,7 +16,6 @@ from components.cluster_autoscaler import (
     documents,
     statements,
 )
-from owner import Owner
 from recording import record
 from settings.aws import EksSettings
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from aws.owner import Owner
+from aws.pull_through import cached_repositories
 from components.container_registry import (
     ContainerRegistry,
     ContainerRegistryArgs,
     lifecycle_policy,
 )
-from owner import Owner
-from pull_through import cached_repositories
 from recording import Recording, record
 
 OWNER = Owner("shared", "123456789012", "eu-central-1")

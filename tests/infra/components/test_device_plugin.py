@@ -1,6 +1,6 @@
 """The device plugin runs on the GPU nodes, with no more than it needs."""
 
-import gpu
+from aws import gpu
 from components.device_plugin import IMAGE, DevicePlugin, DevicePluginArgs, daemon_set
 from recording import record
 

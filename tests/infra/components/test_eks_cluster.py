@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from aws.owner import Owner
 from components.eks_cluster import EksCluster, EksClusterArgs
-from owner import Owner
 from recording import Recording, record
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from aws.owner import Owner
 from components.endpoints import ALWAYS, INSTEAD_OF_NAT, Endpoints, EndpointsArgs
-from owner import Owner
 from recording import Recording, record
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from aws.owner import Owner
 from components.flow_logs import FlowLogs, FlowLogsArgs
-from owner import Owner
 from recording import Recording, record
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

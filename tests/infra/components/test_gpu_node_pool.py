@@ -2,9 +2,9 @@
 
 import pytest
 
-import gpu
+from aws import gpu
+from aws.owner import Owner
 from components.gpu_node_pool import GpuNodePool, GroupArgs, KarpenterArgs, node_pool
-from owner import Owner
 from recording import Recording, record
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

@@ -5,8 +5,8 @@ from typing import get_args
 
 import pytest
 
+from aws.owner import Owner
 from components.managed_compute import ADDONS, ManagedCompute, ManagedComputeArgs
-from owner import Owner
 from recording import Recording, record
 from settings.aws import EksSettings
 

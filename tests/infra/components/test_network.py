@@ -4,9 +4,9 @@ from typing import Literal
 
 import pytest
 
-import cidr
+from aws import cidr
+from aws.owner import Owner
 from components.network import Network, NetworkArgs
-from owner import Owner
 from recording import Recording, record
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from aws.owner import Owner
 from components.node_group import NodeGroup, NodeGroupArgs
-from owner import Owner
 from recording import Recording, record
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

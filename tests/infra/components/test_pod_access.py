@@ -5,9 +5,9 @@ import json
 import pulumi
 import pytest
 
+from aws.iam_documents import allow
+from aws.owner import Owner
 from components.pod_access import PodAccess, PodAccessArgs, PodGrant
-from iam_documents import allow
-from owner import Owner
 from recording import Recording, record
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

@@ -2,9 +2,9 @@
 
 import pulumi
 
-import iam_documents
+from aws import iam_documents
+from aws.owner import Owner
 from components.role import role
-from owner import Owner
 from recording import record
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

@@ -2,8 +2,8 @@
 
 import pytest
 
+from aws.owner import Owner
 from components.state_store import StateStore, StateStoreArgs
-from owner import Owner
 from recording import Recording, record
 
 ARGS = StateStoreArgs(

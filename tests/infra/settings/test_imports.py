@@ -8,7 +8,7 @@ import pytest
 from settings import ROOT
 
 
-@pytest.mark.parametrize("module", ["settings", "cidr", "naming", "tags", "trust"])
+@pytest.mark.parametrize("module", ["settings", "aws.cidr", "aws.naming", "aws.tags", "aws.trust"])
 def test_reading_settings_loads_no_client_library(module: str) -> None:
     """Whichever is imported first: some of these import each other."""
     heavy = {"boto3", "grpc", "httpx", "pulumi"}

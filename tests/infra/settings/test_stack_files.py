@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import naming
+from aws import naming
 from settings import ROOT, check_stack_file
 from settings.stack_files import CIPHERTEXT
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-import emulation
+from aws import emulation
 from control_plane.stack import cache
 from emulator.process import Emulator, emulator
 from settings import ROOT, Paths
@@ -32,7 +32,7 @@ import pulumi
 import pulumi_aws as aws
 
 import providers
-import tags
+from aws import tags
 from settings import AwsShared, load_cluster
 
 cluster = load_cluster(pulumi.get_stack())

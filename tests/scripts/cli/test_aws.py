@@ -29,7 +29,7 @@ import pulumi
 import pulumi_aws as aws
 
 import providers
-import tags
+from aws import tags
 from settings import AwsShared, load_cluster
 
 cluster = load_cluster(pulumi.get_stack())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import naming
+from aws import naming
 from control_plane.stack import cache, checkout
 from emulator.process import Emulator, emulator
 from settings import AwsShared, AwsStage, load_cluster

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-import trust
-from trust import AUDIENCE, ISSUER, Document, Purpose
+from aws import trust
+from aws.trust import AUDIENCE, ISSUER, Document, Purpose
 
 ACCOUNT = "123456789012"
 REPOSITORY = "owner/platform"

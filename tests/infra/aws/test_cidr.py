@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 
-import cidr
+from aws import cidr
 
 ZONES = [f"eu-central-1{letter}" for letter in "abcdef"]
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bucket_policies import of_accounts, of_users
+from aws.bucket_policies import of_accounts, of_users
 
 ARNS = ["arn:aws:s3:::raw", "arn:aws:s3:::raw/*"]
 

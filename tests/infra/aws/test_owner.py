@@ -1,6 +1,6 @@
 """What a stack makes carries its name, and its roles stay where it may make them."""
 
-from owner import Owner
+from aws.owner import Owner
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-import grants
-from owner import Owner
+from aws import grants
+from aws.owner import Owner
 from settings import ROOT
 
 OWNER = Owner("dev", "123456789012", "eu-central-1")

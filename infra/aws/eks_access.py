@@ -1,6 +1,6 @@
 """kubectl's way into an EKS cluster, with the AWS credentials of whoever runs it and without the AWS command line.
 
-    python -P infra/eks_access.py CLUSTER REGION   prints a token, as kubectl asks for one
+    python -P infra/aws/eks_access.py CLUSTER REGION   prints a token, as kubectl asks for one
 
 The token is AWS's own: a presigned GetCallerIdentity request that names the cluster
 (https://github.com/kubernetes-sigs/aws-iam-authenticator, "API Authorization from Outside a Cluster").
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
     try:
         cluster, region = arguments
     except ValueError:
-        print("usage: python infra/eks_access.py CLUSTER REGION", file=sys.stderr)
+        print("usage: python infra/aws/eks_access.py CLUSTER REGION", file=sys.stderr)
         return 2
     try:
         made = token(cluster, region)

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import naming
-import tags
+from aws import naming, tags
 
 
 @dataclass(frozen=True)

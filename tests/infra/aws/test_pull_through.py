@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-import pull_through
+from aws import pull_through
 from components.manifest import Manifest
 from recording import record
 

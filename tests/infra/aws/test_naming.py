@@ -3,7 +3,7 @@
 import re
 from urllib.parse import parse_qs, urlsplit
 
-import naming
+from aws import naming
 
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 

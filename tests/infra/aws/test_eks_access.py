@@ -6,8 +6,9 @@ import subprocess
 import sys
 from urllib.parse import parse_qs, urlsplit
 
-import eks_access
 import pytest
+
+from aws import eks_access
 
 LOGIN = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "hunter2", "AWS_REGION": "eu-central-1"}
 CLUSTER = {

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from iam_documents import Statement, allow
-from owner import Owner
+from aws.iam_documents import Statement, allow
+from aws.owner import Owner
 
 # Where DVC's remote is in the data bucket (`ml/.dvc/config`), and where training leaves its results for the report.
 RUNNER_PREFIXES = ("dvc", "runs")

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-import iam_documents
-from iam_documents import Statement, allow
+from aws import iam_documents
+from aws.iam_documents import Statement, allow
 
 READ = ("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:GetBucketLocation")
 # Write never includes deleting a version: what was pushed once can be had again.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-import gpu
+from aws import gpu
 from settings import ROOT
 from settings.aws_fields import GPU_FAMILIES
 

@@ -2,7 +2,7 @@
 
 import re
 
-from tags import tags
+from aws.tags import tags
 
 
 def test_the_tags() -> None:

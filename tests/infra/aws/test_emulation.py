@@ -2,7 +2,7 @@
 
 import pytest
 
-import emulation
+from aws import emulation
 from settings import SettingsError
 
 

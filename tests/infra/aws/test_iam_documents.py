@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-import iam_documents
+from aws import iam_documents
 
 
 def test_a_document_is_the_same_text_each_time() -> None:
