@@ -23,7 +23,7 @@ def token(cluster: str, region: str) -> str:
     """A bearer token for the API server of `cluster` (its name at AWS). Raises botocore's errors."""
     import boto3  # noqa: PLC0415 - kubectl starts this for each command
 
-    client = boto3.client("sts", region_name=region)
+    client = boto3.Session().client("sts", region_name=region)
 
     def name_cluster(request: Any, **others: Any) -> None:
         request.headers[CLUSTER_HEADER] = cluster

@@ -113,14 +113,20 @@ class Aws(Provider):
             return "check that the object store runs (scripts/up)"
         return "check the network and AWS_ENDPOINT_URL"
 
-    def _make(self, service: str) -> Any:
-        # Not at module level: a preview without changes needs no AWS SDK.
+    @cached_property
+    def _session(self) -> Any:
+        # Not at module level: a preview without changes needs no AWS SDK. Not boto3's own session either, which keeps
+        # the first credentials that anything in the process found.
         import boto3
+
+        return boto3.Session()
+
+    def _make(self, service: str) -> Any:
         from botocore.config import Config
 
         settings, endpoint = self._settings, self._endpoint(service)
         path_style = settings.get("s3UsePathStyle") == "true"
-        return boto3.client(
+        return self._session.client(
             service,
             region_name=self.region,
             endpoint_url=endpoint,

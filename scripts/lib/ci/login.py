@@ -105,7 +105,7 @@ def _audience(url: str) -> dict[str, str]:
 
 def _assume(role: str, region: str, identity: str, sts: str | None) -> dict[str, str]:
     config = Config(signature_version=UNSIGNED, retries={"mode": "standard", "max_attempts": 5}, connect_timeout=10)
-    client = boto3.client("sts", region_name=region, endpoint_url=sts, config=config)
+    client = boto3.Session().client("sts", region_name=region, endpoint_url=sts, config=config)
     try:
         answer = client.assume_role_with_web_identity(
             RoleArn=role, RoleSessionName="ml-platform", WebIdentityToken=identity, DurationSeconds=SECONDS

@@ -34,7 +34,7 @@ class Store:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        return cls(bucket, boto3.client("s3", endpoint_url=endpoint, config=config))
+        return cls(bucket, boto3.Session().client("s3", endpoint_url=endpoint, config=config))
 
     def put(self, key: str, content: bytes) -> None:
         """Write an object."""

@@ -21,6 +21,8 @@ _LIVE = ("host", "e2e")
 # The tests of what trains and serves need torch and BentoML, the others need neither.
 _ENVIRONMENTS = {"dev": ("--ignore=tests/ml",), "dev-ml": ("tests/ml",)}
 _NO_TESTS = 5  # pytest's exit status when nothing was selected
+# Tests wait for programs more than they compute. A file's tests stay together, because they share what they started.
+_SIDE_BY_SIDE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class Session:
         report.unlink(missing_ok=True)
         expression = " or ".join(f"({tier.expression})" for tier in tiers)
         command = [str(environments.python(group)), "-m", "pytest", "-m", expression, f"--junitxml={report}"]
+        if not any(tier.platform for tier in tiers):
+            command += _SIDE_BY_SIDE
         self.heading(f"{name} ({group})")
         done = subprocess.run([*command, *selection, *self.extra], cwd=ROOT, env=_environment(self.paths, group))
         self.total += count(report)
