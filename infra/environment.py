@@ -59,8 +59,6 @@ def _aws(cluster: AwsStage | AwsShared, paths: Paths, base: Mapping[str, str], r
         "AWS_REGION": cluster.region,
         "KUBECONFIG": str(kubeconfig(cluster.name, paths)),
         "PULUMI_BACKEND_URL": f"s3://{naming.state_bucket(account)}?region={cluster.region}",
-        # The command line's --policy-pack, for every command that has it.
-        "PULUMI_OPTION_POLICY_PACK": str(root / "infra" / "policy"),
     }
     # What a shell may still have from a local cluster would send every request to that one's object store.
     for variable, local, usual in (

@@ -28,7 +28,7 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("verb", ["up", "demo", "down", "status", "doctor", "env"])
+@pytest.mark.parametrize("verb", ["up", "demo", "down", "status", "doctor", "env", "aws-emulator"])
 def test_every_verb_has_help(verb: str) -> None:
     done = run(verb, "--help")
     assert done.returncode == 0

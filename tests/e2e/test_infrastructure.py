@@ -16,10 +16,10 @@ import httpx
 import pytest
 from live import Platform, eventually
 
-from aws import emulation, naming
+from aws import emulation
 from cli import git, loop
 from forge import PullRequest
-from settings import ROOT, AwsShared, load_cluster
+from settings import ROOT
 
 STACK = "shared"
 FILE = f"clusters/{STACK}/cluster.yaml"
@@ -64,7 +64,7 @@ def account(live: Platform) -> Iterator[Account]:
     address = live.cluster.kubernetes.node_address
     paths = os.pathsep.join(str(ROOT / folder) for folder in ("tests/support", "infra"))
     environment = {**os.environ, "PYTHONPATH": paths, "PATH": f"{live.paths.bin}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "emulator", "--until-stdin-closes", "--address", address]
+    command = [sys.executable, "-m", "emulator", "--until-stdin-closes", "--prepared", "--address", address]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as running:
@@ -73,7 +73,6 @@ def account(live: Platform) -> Iterator[Account]:
         lines = iter(running.stdout.readline, "ready\n")
         found = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines if "=" in line)
         account = Account(found[VARIABLE])
-        _bootstrap(account)
         owner = _owner(live)
         try:
             owner("POST", {"value": account.url})
@@ -81,15 +80,6 @@ def account(live: Platform) -> Iterator[Account]:
         finally:
             owner("DELETE", None)
             running.stdin.close()
-
-
-def _bootstrap(account: Account) -> None:
-    cluster = load_cluster(STACK)
-    assert isinstance(cluster, AwsShared)
-    place = {"LocationConstraint": cluster.region}
-    account.client("s3").create_bucket(Bucket=naming.state_bucket(cluster.account), CreateBucketConfiguration=place)
-    allow = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
-    account.client("iam").create_policy(PolicyName=naming.boundary(), PolicyDocument=allow)
 
 
 def _owner(live: Platform) -> Any:

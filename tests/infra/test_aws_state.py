@@ -6,7 +6,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
@@ -59,7 +58,6 @@ def test_without_credentials_it_says_how_to_get_some(monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     with pytest.raises(SettingsError, match="there are no AWS credentials here; log in to account 123456789012"):
         aws_state.exists(DEV, {"AWS_REGION": "eu-central-1"})
 

@@ -1,4 +1,4 @@
-"""`python -m emulator`: AWS on a loopback port, until it is interrupted."""
+"""`scripts/aws-emulator` and `python -m emulator`: AWS on a loopback port, until it is interrupted."""
 
 import argparse
 import logging
@@ -22,6 +22,8 @@ from emulator.api_servers import NoServers, Servers
 from emulator.app import WEBHOOK, App
 from emulator.ecr import Ecr
 from emulator.eks import Eks
+from emulator.prepared import prepare
+from emulator.process import Emulator
 
 
 class Handler(MotoRequestHandler):
@@ -50,7 +52,10 @@ def main() -> int:
         server.app = App(Eks(servers, options.seconds), Ecr())
         thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
         thread.start()
-        _announce(url, options.region[0])
+        emulated = Emulator(_variables(url, options.region[0]), os.getpid())
+        if options.prepared:
+            prepare(emulated.client)
+        _announce(emulated)
         if options.until_stdin_closes:
             threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), daemon=True).start()
         stop.wait()
@@ -61,8 +66,8 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m emulator",
-        description="AWS on a loopback port, for tests: moto, and an extension for EKS and parts of ECR.",
+        prog="scripts/aws-emulator",
+        description="AWS emulated on a loopback port: moto, and an extension for EKS and parts of ECR.",
         epilog="Prints the variables that send AWS clients to it, then serves until SIGINT or SIGTERM.",
     )
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
@@ -70,6 +75,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--region", action="append", help="region without a default VPC (default: eu-central-1)")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long EKS takes for a change (default: 0.3)")
     parser.add_argument("--state", type=Path, help="folder for the clusters' data (default: the system's for such)")
+    parser.add_argument(
+        "--prepared", action="store_true", help="with the state's bucket and CI's roles, as infra/bootstrap leaves them"
+    )
     parser.add_argument("--no-api-servers", action="store_true", help="clusters that are addresses only")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with whoever started it")
     options = parser.parse_args()
@@ -77,14 +85,17 @@ def _arguments() -> argparse.Namespace:
     return options
 
 
-def _announce(url: str, region: str) -> None:
-    variables = {
+def _variables(url: str, region: str) -> dict[str, str]:
+    return {
         "AWS_ENDPOINT_URL": url,
         "AWS_REGION": region,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     }
-    for name, value in variables.items():
+
+
+def _announce(emulated: Emulator) -> None:
+    for name, value in emulated.variables.items():
         print(f"export {name}={value}")
     print("ready", flush=True)
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aws import naming
 from control_plane.stack import cache, checkout
+from emulator.prepared import prepare
 from emulator.process import Emulator, emulator
-from settings import AwsShared, AwsStage, load_cluster
 
 # A line of the progress display that says that a step has begun.
 BEGUN = re.compile(r" (creating|updating|deleting|replacing) \(0s\)")
@@ -139,19 +138,5 @@ def aws_stacks(work: Path, changes: Mapping[str, dict[str, Any]]) -> Iterator[St
     }
     with emulator(work / "aws") as aws:
         found = Stacks(root, aws, {**environment, **aws.variables})
-        for name in sorted(path.parent.name for path in (root / "clusters").glob("*/cluster.yaml")):
-            cluster = load_cluster(name, root)
-            if isinstance(cluster, AwsShared | AwsStage):
-                _bootstrap(aws, cluster)
+        prepare(aws.client, root)
         yield found
-
-
-def _bootstrap(aws: Emulator, cluster: AwsShared | AwsStage) -> None:
-    """What `infra/bootstrap` leaves in an account, as far as the stacks name it."""
-    iam, s3 = aws.client("iam"), aws.client("s3")
-    if isinstance(cluster, AwsShared):
-        place = {"LocationConstraint": cluster.region}
-        s3.create_bucket(Bucket=naming.state_bucket(cluster.account), CreateBucketConfiguration=place)
-        allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-        iam.create_policy(PolicyName=naming.boundary(), PolicyDocument=json.dumps(allow))
-    iam.create_role(RoleName=naming.deploy_role(cluster.name), AssumeRolePolicyDocument="{}")

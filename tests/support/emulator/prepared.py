@@ -1,0 +1,26 @@
+"""An account as `infra/bootstrap` leaves it, as far as the stacks name what is in it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aws import naming
+from settings import ROOT, AwsShared, AwsStage, load_cluster
+
+
+def prepare(client: Callable[[str], Any], root: Path = ROOT) -> None:
+    """For every cluster on AWS that the checkout at `root` describes; `client` makes one of a service."""
+    for name in sorted(path.parent.name for path in (root / "clusters").glob("*/cluster.yaml")):
+        cluster = load_cluster(name, root)
+        if isinstance(cluster, AwsShared):
+            _prepare_shared(client, cluster)
+        if isinstance(cluster, AwsShared | AwsStage):
+            client("iam").create_role(RoleName=naming.deploy_role(name), AssumeRolePolicyDocument="{}")
+
+
+def _prepare_shared(client: Callable[[str], Any], cluster: AwsShared) -> None:
+    place = {"LocationConstraint": cluster.region}
+    client("s3").create_bucket(Bucket=naming.state_bucket(cluster.account), CreateBucketConfiguration=place)
+    allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    client("iam").create_policy(PolicyName=naming.boundary(), PolicyDocument=json.dumps(allow))
