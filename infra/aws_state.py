@@ -62,9 +62,10 @@ def prepare(
 def exists(cluster: AwsCluster, variables: Mapping[str, str], root: Path = ROOT) -> bool:
     """Whether the backend has the stack. Raises SettingsError when it cannot be asked."""
     account = state_account(cluster, root)
-    bucket = naming.state_bucket(account)
+    bucket, key = naming.state_bucket(account), f".pulumi/stacks/{PROJECT}/{cluster.name}.json"
     try:
-        client("s3", variables).head_object(Bucket=bucket, Key=f".pulumi/stacks/{PROJECT}/{cluster.name}.json")
+        # One page is enough: beside the state, in whatever compression, there is only its backup.
+        found = client("s3", variables).list_objects_v2(Bucket=bucket, Prefix=key)
     except NoCredentialsError:
         raise SettingsError(
             f"there are no AWS credentials here; log in to account {cluster.account}, for example with aws sso login"
@@ -72,7 +73,10 @@ def exists(cluster: AwsCluster, variables: Mapping[str, str], root: Path = ROOT)
     except ClientError as error:
         match error.response.get("ResponseMetadata", {}).get("HTTPStatusCode"):
             case 404:
-                return _bucket_exists(bucket, account, variables)
+                raise SettingsError(
+                    f"s3://{bucket}: there is no such bucket; it is made once an account, as infra/bootstrap describes"
+                    f" (account {account})"
+                ) from None
             case 403:
                 raise SettingsError(
                     f"s3://{bucket}: access is denied; log in to a role of account {account} that may read the state"
@@ -81,19 +85,8 @@ def exists(cluster: AwsCluster, variables: Mapping[str, str], root: Path = ROOT)
                 raise SettingsError(f"s3://{bucket}: cannot be read (status {status}); try again") from None
     except BotoCoreError as error:
         raise SettingsError(f"s3://{bucket}: cannot be read ({error}); check the network and the credentials") from None
-    return True
-
-
-def _bucket_exists(bucket: str, account: str, variables: Mapping[str, str]) -> bool:
-    """False, for a stack that its bucket lacks. Raises SettingsError when there is no bucket."""
-    try:
-        client("s3", variables).head_bucket(Bucket=bucket)
-    except ClientError:
-        raise SettingsError(
-            f"s3://{bucket}: there is no such bucket; it is made once an account, as infra/bootstrap describes"
-            f" (account {account})"
-        ) from None
-    return False
+    states = {f"{key}{compression}" for compression in ("", ".zst", ".gz")}
+    return any(one["Key"] in states for one in found.get("Contents", []))
 
 
 def client(service: str, variables: Mapping[str, str]) -> Any:

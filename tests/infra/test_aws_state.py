@@ -41,11 +41,14 @@ def bucket(variables: dict[str, str]) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("bucket")
-def test_a_stack_is_there_when_its_state_is(variables: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "there"), [("dev.json", True), ("dev.json.zst", True), ("dev.json.bak", False), ("dev.jsonnet", False)]
+)
+def test_a_stack_is_there_when_its_state_is(variables: dict[str, str], name: str, there: bool) -> None:
     assert not aws_state.exists(DEV, variables)
     client = aws_state.client("s3", variables)
-    client.put_object(Bucket=BUCKET, Key=".pulumi/stacks/ml-platform/dev.json", Body=b"{}")
-    assert aws_state.exists(DEV, variables)
+    client.put_object(Bucket=BUCKET, Key=f".pulumi/stacks/ml-platform/{name}", Body=b"{}")
+    assert aws_state.exists(DEV, variables) is there
 
 
 def test_an_account_that_was_never_set_up_is_told_apart(variables: dict[str, str]) -> None:
