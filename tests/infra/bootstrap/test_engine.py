@@ -123,7 +123,7 @@ def test_the_bucket_and_the_key_are_not_destroyed(in_a_file: Project) -> None:
 def test_the_state_moves_into_the_bucket(in_the_bucket: Project) -> None:
     in_the_bucket.pulumi("preview", "--expect-no-changes")
     assert in_the_bucket.stack_file.read_text().startswith(f"secretsprovider: {KMS}\nencryptedkey: ")
-    key = f".pulumi/stacks/ml-platform-bootstrap/{ACCOUNT}.json"
+    key = f".pulumi/stacks/ml-platform-bootstrap/{ACCOUNT}.json.zst"
     state = in_the_bucket.aws.client("s3").get_object(Bucket=naming.state_bucket(ACCOUNT), Key=key)
     assert (state["ServerSideEncryption"], state["BucketKeyEnabled"]) == ("aws:kms", True)
 
