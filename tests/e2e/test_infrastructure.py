@@ -24,7 +24,7 @@ from settings import ROOT
 STACK = "shared"
 FILE = f"clusters/{STACK}/cluster.yaml"
 VARIABLE = "AWS_ENDPOINT_URL"
-SECONDS = 1200
+SECONDS = 300
 
 
 class Account:
