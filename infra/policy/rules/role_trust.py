@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aws import trust
+from aws import naming, trust
 from policy import documents, stacks
 from policy.resources import Resource
 from policy.rule import Finding, Rule, Verdict, expect
@@ -27,7 +27,9 @@ def _role(role: Resource) -> Iterator[Verdict]:
         return
     document = role.value(KEY)
     if trust.is_federated(document):
-        for problem in trust.problems(document, stacks.repository()):
+        # Only the role that changes nothing may serve pull requests, which nobody has reviewed.
+        purpose: trust.Purpose = "preview" if role.value("name") == naming.preview_role() else "deploy"
+        for problem in trust.problems(document, stacks.repository(), purpose):
             yield Finding(role, KEY, problem.partition("; ")[0], problem.partition("; ")[2] or "correct the document")
         return
     for statement in documents.allowed(found):
