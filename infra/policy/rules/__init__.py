@@ -1,1 +1,1 @@
-"""The rules. Each module has one, `RULE`; `policy.registry` lists them."""
+"""The rules. Each module has one, `RULE`; `policy.registry` finds it."""
