@@ -9,7 +9,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-# Read by moto when it is imported: AWS's managed policies can be attached, and no images are invented.
+from emulator import prepared
+
+# Read by moto when it is imported: whose account this is, managed policies can be attached, and no images are invented.
+os.environ.setdefault("MOTO_ACCOUNT_ID", prepared.account_number())
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
 
@@ -22,7 +25,6 @@ from emulator.api_servers import NoServers, Servers
 from emulator.app import WEBHOOK, App
 from emulator.ecr import Ecr
 from emulator.eks import Eks
-from emulator.prepared import prepare
 from emulator.process import Emulator
 
 
@@ -54,7 +56,7 @@ def main() -> int:
         thread.start()
         emulated = Emulator(_variables(url, options.region[0]), os.getpid())
         if options.prepared:
-            prepare(emulated.client)
+            prepared.prepare(emulated.client)
         _announce(emulated)
         if options.until_stdin_closes:
             threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), daemon=True).start()

@@ -9,14 +9,28 @@ from aws import naming
 from settings import ROOT, AwsShared, AwsStage, load_cluster
 
 
+def account_number() -> str:
+    """The account of what stages share; an emulator is one account."""
+    cluster = load_cluster("shared")
+    assert isinstance(cluster, AwsShared)
+    return cluster.account
+
+
 def prepare(client: Callable[[str], Any], root: Path = ROOT) -> None:
     """For every cluster on AWS that the checkout at `root` describes; `client` makes one of a service."""
+    roles = set()
     for name in sorted(path.parent.name for path in (root / "clusters").glob("*/cluster.yaml")):
         cluster = load_cluster(name, root)
         if isinstance(cluster, AwsShared):
             _prepare_shared(client, cluster)
         if isinstance(cluster, AwsShared | AwsStage):
-            client("iam").create_role(RoleName=naming.deploy_role(name), AssumeRolePolicyDocument="{}")
+            roles.add(naming.role_arn(cluster.account, naming.deploy_role(name)))
+        if isinstance(cluster, AwsStage):
+            # An access entry is only for somebody who exists.
+            roles.update(cluster.kubernetes.administrators)
+    for arn in sorted(roles):
+        path, _, name = arn.partition(":role/")[2].rpartition("/")
+        client("iam").create_role(RoleName=name, Path=f"/{path}/" if path else "/", AssumeRolePolicyDocument="{}")
 
 
 def _prepare_shared(client: Callable[[str], Any], cluster: AwsShared) -> None:
