@@ -64,7 +64,7 @@ def _render(report: Report, most_destroyed: int, most_others: int) -> str:
         parts += [_stack(name, plan, most_destroyed, most_others) for name, plan in changing.items()]
         quiet = {name: plan for name, plan in report.plans.items() if name not in changing}
         parts += _unchanged({name: plan for name, plan in quiet.items() if not plan.absent})
-        parts += [_absent(name) for name, plan in quiet.items() if plan.absent]
+        parts += _absent([name for name, plan in quiet.items() if plan.absent])
     parts.append(_footer(report))
     return "\n\n".join(parts) + "\n"
 
@@ -144,10 +144,9 @@ def _unchanged(plans: Mapping[str, Plan]) -> list[str]:
     return [f"<details><summary>No changes: {sentence(names).removesuffix('.')}</summary>\n\n{lines}\n\n</details>"]
 
 
-def _absent(name: str) -> str:
-    shown = chart.code(name)
-    verb = chart.code(f"scripts/up --environment {name}")
-    return f"{shown} has not been made yet, so nothing happens to it: {verb} makes it."
+def _absent(names: Sequence[str]) -> list[str]:
+    lines = [f"- {chart.code(name)}: {chart.code(f'scripts/up --environment {name}')} makes it" for name in names]
+    return ["\n".join(["Not made yet, so nothing happens there:", "", *lines])] if names else []
 
 
 def _footer(report: Report) -> str:
