@@ -48,6 +48,7 @@ def test_every_property_is_the_sdks(token: str) -> None:
     assert list(unknown(row._fields, arguments(token), service(token))) == []
 
 
+@pytest.mark.tools  # a stage's program has Argo CD's manifests, which come with the tool
 @pytest.mark.parametrize("stack", AWS_STACKS)
 def test_the_table_has_what_the_stack_uses(stack: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ML_PLATFORM_ROOT", os.fspath(ROOT))
