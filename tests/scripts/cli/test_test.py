@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import test
+from cli import environments, test
 from cli.test import Count, Session
 from settings import Paths
 
@@ -44,6 +44,20 @@ def test_a_failed_verb_counts_as_a_failure(session: Session, capsys: pytest.Capt
 
 def test_a_run_without_a_single_test_is_no_success(session: Session) -> None:
     assert session.close() == 1
+
+
+@pytest.mark.parametrize(("tier", "apart"), [("unit", False), ("tools", False), ("host", True), ("e2e", True)])
+def test_tests_of_the_platform_run_one_after_the_other(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tier: str, apart: bool
+) -> None:
+    (tmp_path / "bin").mkdir()
+    python = tmp_path / "bin" / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/arguments\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(environments, "python", lambda group: python)
+    session.pytest([test.TIERS[tier]])
+    assert session.problems == []
+    assert ("--numprocesses" not in (tmp_path / "arguments").read_text()) is apart
 
 
 def test_every_test_belongs_to_a_tier() -> None:
