@@ -12,6 +12,8 @@ MARKER = "<!-- ml-platform:infrastructure -->"
 MOST_TEXT = 60_000
 # Rows a stack, tried until the comment is short enough: those that destroy something, and the others.
 LIMITS = ((400, 200), (200, 60), (100, 20), (50, 5), (10, 0))
+# More than so many rows that destroy nothing are folded away.
+OPEN = 10
 DONE: dict[Action, str] = {
     "delete": "**delete**",
     "replace": "**replace**",
@@ -79,8 +81,8 @@ def _stack(name: str, plan: Plan, most_destroyed: int, most_others: int) -> str:
     if destroyed:
         parts.append(_table(destroyed, most_destroyed))
     if others:
-        title = f"{len(others)} created or updated"
-        parts.append(f"<details><summary>{title}</summary>\n\n{_table(others, most_others)}\n\n</details>")
+        table, title = _table(others, most_others), f"{len(others)} created or updated"
+        parts.append(table if len(others) <= OPEN else f"<details><summary>{title}</summary>\n\n{table}\n\n</details>")
     if plan.more:
         parts.append(f"{plan.more} more changes are only in the run's log.")
     parts += [] if cut_short and not plan.violations else [_policies(plan)]

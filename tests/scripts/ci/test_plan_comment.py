@@ -113,3 +113,11 @@ def test_a_long_list_says_how_many_it_leaves_out() -> None:
     text = render(Report(SHA, {"dev": Plan(steps=steps, more=7)}))
     assert "700 more, in the run's log" in text
     assert "7 more changes are only in the run's log" in text
+
+
+@pytest.mark.parametrize(("count", "folded"), [(10, False), (11, True)])
+def test_only_a_long_list_of_harmless_changes_is_folded(count: int, folded: bool) -> None:
+    steps = [Step(action="create", urn=urn("aws:ec2/vpc:Vpc", f"network-{number}")) for number in range(count)]
+    text = render(Report(SHA, {"dev": Plan(steps=steps)}))
+    assert (f"<summary>{count} created or updated</summary>" in text) is folded
+    assert text.count("| create |") == count
