@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import environments, test
+from cli import test
 from cli.test import Count, Session
 from settings import Paths
 
@@ -54,7 +54,7 @@ def test_tests_of_the_platform_run_one_after_the_other(
     python = tmp_path / "bin" / "python"
     python.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/arguments\n')
     python.chmod(0o755)
-    monkeypatch.setattr(environments, "python", lambda group: python)
+    monkeypatch.setattr(test.environments, "python", lambda group: python)
     session.pytest([test.TIERS[tier]])
     assert session.problems == []
     assert ("--numprocesses" not in (tmp_path / "arguments").read_text()) is apart
