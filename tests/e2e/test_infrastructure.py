@@ -4,22 +4,18 @@ Pods preview and apply it against an emulator on the node's address, which the f
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 from live import Platform, eventually
 
 from aws import emulation
 from cli import git, loop
+from emulator.process import Emulator, emulator
 from forge import PullRequest
-from settings import ROOT
 
 STACK = "shared"
 FILE = f"clusters/{STACK}/cluster.yaml"
@@ -27,59 +23,31 @@ VARIABLE = "AWS_ENDPOINT_URL"
 SECONDS = 300
 
 
-class Account:
-    """An emulated AWS account that pods can reach."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name="eu-central-1",
-            aws_access_key_id="emulator",
-            aws_secret_access_key="emulator",
-        )
-
-    def untagged_days(self) -> set[int]:
-        """For how long repositories keep untagged images."""
-        ecr = self.client("ecr")
-        found = set()
-        for repository in ecr.describe_repositories()["repositories"]:
-            policy = json.loads(
-                ecr.get_lifecycle_policy(repositoryName=repository["repositoryName"])["lifecyclePolicyText"]
-            )
-            found |= {
-                rule["selection"]["countNumber"]
-                for rule in policy["rules"]
-                if rule["selection"]["tagStatus"] == "untagged"
-            }
-        return found
-
-
 @pytest.fixture(scope="module")
-def account(live: Platform) -> Iterator[Account]:
-    """An account as infra/bootstrap leaves it, known to the forge; both end with the module."""
+def account(live: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An account as infra/bootstrap leaves it, that pods can reach and the forge knows; both end with the module."""
     address = live.cluster.kubernetes.node_address
-    paths = os.pathsep.join(str(ROOT / folder) for folder in ("tests/support", "infra"))
-    environment = {**os.environ, "PYTHONPATH": paths, "PATH": f"{live.paths.bin}:{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "emulator", "--until-stdin-closes", "--prepared", "--address", address]
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as running:
-        assert running.stdout
-        assert running.stdin
-        lines = iter(running.stdout.readline, "ready\n")
-        found = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines if "=" in line)
-        account = Account(found[VARIABLE])
+    with emulator(tmp_path_factory.mktemp("aws"), "--prepared", "--address", address) as running:
         owner = _owner(live)
         try:
-            owner("POST", {"value": account.url})
-            yield account
+            owner("POST", {"value": running.url})
+            yield running
         finally:
             owner("DELETE", None)
-            running.stdin.close()
+
+
+def untagged_days(account: Emulator) -> set[int]:
+    """For how long repositories keep untagged images."""
+    ecr = account.client("ecr")
+    found = set()
+    for repository in ecr.describe_repositories()["repositories"]:
+        policy = json.loads(
+            ecr.get_lifecycle_policy(repositoryName=repository["repositoryName"])["lifecyclePolicyText"]
+        )
+        found |= {
+            rule["selection"]["countNumber"] for rule in policy["rules"] if rule["selection"]["tagStatus"] == "untagged"
+        }
+    return found
 
 
 def _owner(live: Platform) -> Any:
@@ -118,14 +86,14 @@ def opened(live: Platform) -> Iterator[list[PullRequest]]:
 
 
 def test_a_change_is_previewed_and_its_merge_applied(
-    live: Platform, account: Account, opened: list[PullRequest], monkeypatch: pytest.MonkeyPatch
+    live: Platform, account: Emulator, opened: list[PullRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {VARIABLE: account.url, **emulation.CREDENTIALS}.items():
         monkeypatch.setenv(name, value)
     live.verb("up", "--environment", STACK)
     for name in (VARIABLE, *emulation.CREDENTIALS):
         monkeypatch.delenv(name)
-    assert account.untagged_days() == {14}
+    assert untagged_days(account) == {14}
 
     opened.append(live.propose("Keep untagged images longer", kept_days(30), FILE))
     pull = opened[-1]
@@ -137,22 +105,22 @@ def test_a_change_is_previewed_and_its_merge_applied(
     (comment,) = [one for one in live.member.comments(pull.number) if "ml-platform:infrastructure" in one.body]
     assert comment.author == loop.BOT
     assert "aws:ecr/lifecyclePolicy:LifecyclePolicy" in comment.body
-    assert account.untagged_days() == {14}
+    assert untagged_days(account) == {14}
 
     sha = live.member.merge_pull_request(pull.number, pull.head_sha)
     state, description = judged(live, sha, f"apply/{STACK}")
     assert state == "success", description
-    assert account.untagged_days() == {30}
+    assert untagged_days(account) == {30}
 
     opened.append(live.propose("Say something", lambda text: f"# Something.\n{text}", FILE))
     state, description = judged(live, opened[-1].head_sha, "infrastructure")
     assert (state, description.partition(";")[0]) == ("success", f"{STACK}: no changes")
 
 
-def test_main_is_left_as_it_was(live: Platform, account: Account, opened: list[PullRequest]) -> None:
+def test_main_is_left_as_it_was(live: Platform, account: Emulator, opened: list[PullRequest]) -> None:
     opened.append(live.propose("Keep untagged images as before", kept_days(14), FILE))
     pull = opened[-1]
     assert judged(live, pull.head_sha, "infrastructure")[0] == "success"
     sha = live.member.merge_pull_request(pull.number, pull.head_sha)
     assert judged(live, sha, f"apply/{STACK}")[0] == "success"
-    assert account.untagged_days() == {14}
+    assert untagged_days(account) == {14}

@@ -133,9 +133,9 @@ def existing(path: str) -> Path:
 
 def size(path: str) -> int:
     """Bytes on disk of everything in a folder; 0 where there is none."""
-    inodes = {}
     if not Path(path).is_dir():
         return 0
+    inodes = {}
     # A cache has a million files: a path for each would take longer than the looking.
     for _, _, names, folder in os.fwalk(path):
         for name in names:

@@ -85,7 +85,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT / "infra")]))
         patch.setenv("PATH", f"{Paths.from_environment().bin}{os.pathsep}{os.environ['PATH']}")
-        with emulator(tmp_path_factory.mktemp("aws")) as running:
+        with emulator(tmp_path_factory.mktemp("aws"), "--prepared") as running:
             yield running
 
 
@@ -117,11 +117,8 @@ def _empty(aws: Emulator) -> None:
     """An account as infra/bootstrap leaves it."""
     s3, logs = aws.client("s3"), aws.client("logs")
     bucket = "ml-platform-state-123456789012"
-    if bucket in {one["Name"] for one in s3.list_buckets()["Buckets"]}:
-        for one in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=one["Key"])
-    else:
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    for one in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=one["Key"])
     for group in logs.describe_log_groups()["logGroups"]:
         logs.delete_log_group(logGroupName=group["logGroupName"])
 

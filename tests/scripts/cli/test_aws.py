@@ -59,9 +59,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT / "infra")]))
         patch.setenv("PATH", f"{Paths.from_environment().bin}{os.pathsep}{os.environ['PATH']}")
-        with emulator(tmp_path_factory.mktemp("aws"), "--no-api-servers") as running:
-            place = {"LocationConstraint": "eu-central-1"}
-            running.client("s3").create_bucket(Bucket="ml-platform-state-123456789012", CreateBucketConfiguration=place)
+        with emulator(tmp_path_factory.mktemp("aws"), "--no-api-servers", "--prepared") as running:
             yield running
 
 

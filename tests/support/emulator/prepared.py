@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aws import naming
-from settings import ROOT, AwsShared, AwsStage, load_cluster
+from settings import ROOT, AwsShared, AwsStage, cluster_names, load_cluster
 
 
 def account_number() -> str:
@@ -19,7 +19,7 @@ def account_number() -> str:
 def prepare(client: Callable[[str], Any], root: Path = ROOT) -> None:
     """For every cluster on AWS that the checkout at `root` describes; `client` makes one of a service."""
     roles = set()
-    for name in sorted(path.parent.name for path in (root / "clusters").glob("*/cluster.yaml")):
+    for name in cluster_names(root):
         cluster = load_cluster(name, root)
         if isinstance(cluster, AwsShared):
             _prepare_shared(client, cluster)
