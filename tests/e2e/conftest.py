@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from live import Platform
 
 from cli import git, loop
 from cli.kube import Kubectl
+from live import Platform
 from settings import Cluster, Paths
 
 ORDER = (

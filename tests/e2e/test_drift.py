@@ -1,10 +1,10 @@
 """What differs from git is put back by Argo CD, without anybody's doing."""
 
 import pytest
-from live import Platform, eventually
 
 from cli import health, loop
 from cli.failure import Failure
+from live import Platform, eventually
 
 SECONDS = 120
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from live import Platform
 
 from cli import loop
 from digits import propose
 from forge import ForgeError, PullRequest
+from live import Platform
 
 
 def worse(text: str) -> str:

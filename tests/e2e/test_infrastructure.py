@@ -10,12 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from live import Platform, eventually
 
 from aws import emulation
 from cli import git, loop
 from emulator.process import Emulator, emulator
 from forge import PullRequest
+from live import Platform, eventually
 
 STACK = "shared"
 FILE = f"clusters/{STACK}/cluster.yaml"

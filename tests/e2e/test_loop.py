@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from live import Platform, eventually
 
 from cli import health, loop
+from live import Platform, eventually
 from settings import ROOT
 
 Report = dict[str, Any]

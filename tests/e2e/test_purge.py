@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from live import Platform
 
+from live import Platform
 from settings import ROOT, Cluster, Paths
 
 

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from live import Platform, eventually, interrupted
 
 from cli import health, loop
+from live import Platform, eventually, interrupted
 from settings import ROOT
 
 CONTROL_PLANE = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")

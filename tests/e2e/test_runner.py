@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
-from live import Platform, eventually
 
 from cli import loop
 from digits import propose
 from forge import PullRequest, WorkflowRun
+from live import Platform, eventually
 
 NAMESPACE = "runner-controller"
 
