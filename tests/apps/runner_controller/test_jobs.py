@@ -243,6 +243,18 @@ def test_lost_pod_fails_the_job(
     assert steps["long"].lines == [f"##[error]{message}"]
 
 
+def test_job_on_a_drained_node_says_so(forge: Forge, kubernetes: Cluster) -> None:
+    run = start(forge, "drained", "- name: long\n  run: sleep 300\n- name: clean\n  if: always()\n  run: echo cleaned up")
+    eventually(lambda: forge.step(run, "long").status == "running", "the step runs")
+    kubernetes.call("DELETE", f"/api/v1/namespaces/runner-controller/pods/{the_pod(kubernetes)}")
+    assert forge.finished(run)["conclusion"] == "failure"
+    log = forge.log(run)
+    assert "The job is being stopped" in log
+    assert "cleaned up" in log
+    assert "##[error]the job's pod was deleted while it ran, by hand or because its node went away" in log
+    assert "memory" not in log
+
+
 def test_image_that_cannot_be_pulled_fails_the_job(forge: Forge, kubernetes: Cluster, node: Kubelet) -> None:
     annotation = "ml-platform.dev/start-timeout-seconds"
     kubernetes.patch_pool("ml-cpu", {"metadata": {"annotations": {annotation: "3"}}})

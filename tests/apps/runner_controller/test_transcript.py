@@ -80,6 +80,13 @@ def test_failure_shows_its_error_in_its_step() -> None:
     assert log.results == ["FAILURE", "SKIPPED"]
 
 
+def test_a_step_that_was_stopped_is_no_want_of_memory() -> None:
+    log = Log("0")
+    log.feed(act("⭐ Run Main one", "0"), act("this step has been cancelled: signal: killed", "0", level="error"))
+    log.finish(Result.FAILURE, "gone")
+    assert log.of(0) == ["##[error]this step has been cancelled: signal: killed", "gone"]
+
+
 def test_lost_job_fails_the_running_step() -> None:
     log = Log("0", "1")
     log.feed(act("⭐ Run Main one", "0"), act("out\n", "0", raw_output=True))

@@ -132,6 +132,7 @@ def control_plane(work: Path, flags: Sequence[str] = ()) -> Iterator[ControlPlan
     ]
     stop = threading.Event()
     with (
+        plane.http,
         running(etcd, work / "etcd.log", etcd_ready),
         running(server, work / "kube-apiserver.log", server_ready),
         running(manager, work / "kube-controller-manager.log", lambda: True),

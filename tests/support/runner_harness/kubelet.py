@@ -72,10 +72,15 @@ class Container:
     def kill(self, reason: str = "") -> None:
         """SIGKILL to all its processes; `reason` is what the status says, such as OOMKilled."""
         self.reason = self.reason or reason
+        # A cgroup dies at one moment; stopped first, none of these sees the end of another.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            self._signal(number)
+
+    def _signal(self, number: signal.Signals) -> None:
         for directory in Path("/proc").iterdir():
             try:
                 if directory.name.isdecimal() and self._mark in (directory / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(directory.name), signal.SIGKILL)
+                    os.kill(int(directory.name), number)
             except OSError:
                 pass  # it ended meanwhile
 
@@ -203,10 +208,12 @@ class Kubelet:
             )
             pod = self._pods[name] = Pod(manifest, self._work / f"{name}-{manifest['metadata']['uid'][:8]}")
         if deleting and pod.deleted_at is None:
-            pod.deleted_at = time.monotonic() + manifest["metadata"].get("deletionGracePeriodSeconds", 0)
+            grace = manifest["metadata"].get("deletionGracePeriodSeconds", 0)
+            pod.deleted_at = time.monotonic() + grace
             for container in pod.containers.values():
                 if container.exit_code is None:
-                    container.terminate()
+                    # Without grace the API server shows this state for a moment, then the pod is gone.
+                    container.terminate() if grace else container.kill()
         self._advance(pod)
         self._enforce(pod)
         self._report(pod)

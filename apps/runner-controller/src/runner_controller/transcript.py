@@ -26,7 +26,8 @@ _RESULTS = {
 _SHOWN_COMMANDS = frozenset({"group", "endgroup", "notice", "warning", "error"})
 _SYMBOL = re.compile(r"^\s*\S+\s+(?=::|##\[)")
 
-_KILLED = re.compile(r"signal: killed|exit status 137")
+# Not where act itself ended the step, because the job is being stopped.
+_KILLED = re.compile(r"^(?!.*step has been cancelled).*(signal: killed|exit status 137)", re.DOTALL)
 _KILLED_HINT = "##[error]A process of this step was killed; unless that was on purpose, the job ran out of memory."
 
 
