@@ -1,5 +1,6 @@
 """The platform's Pulumi program: a stack is a cluster, and `clusters/<stack>/cluster.yaml` says what it is."""
 
+import gc
 from importlib import import_module
 
 import pulumi
@@ -11,6 +12,8 @@ COMPOSERS = {"local": "local", "aws": "aws_stage", "aws-shared": "aws_shared"}
 
 
 def main() -> None:
+    # A program lives for seconds, and what it imports stays: looking for garbage there takes a tenth of a preview.
+    gc.disable()
     cluster = load_cluster(pulumi.get_stack())
     import_module(COMPOSERS[cluster.provider]).compose(cluster, Paths.from_environment())
 

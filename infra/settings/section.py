@@ -9,7 +9,8 @@ from pydantic.alias_generators import to_camel
 class Section(BaseModel):
     """A part of a settings file: keys in camelCase, unknown keys and lenient conversions refused, values frozen."""
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+    # Built when first used: a program reads one kind of cluster, and needs none of the others' validators.
+    model_config = ConfigDict(alias_generator=to_camel, defer_build=True, extra="forbid", frozen=True, strict=True)
 
 
 def refuse_duplicates(key: str, values: list[Any]) -> None:

@@ -244,7 +244,9 @@ def test_lost_pod_fails_the_job(
 
 
 def test_job_on_a_drained_node_says_so(forge: Forge, kubernetes: Cluster) -> None:
-    run = start(forge, "drained", "- name: long\n  run: sleep 300\n- name: clean\n  if: always()\n  run: echo cleaned up")
+    run = start(
+        forge, "drained", "- name: long\n  run: sleep 300\n- name: clean\n  if: always()\n  run: echo cleaned up"
+    )
     eventually(lambda: forge.step(run, "long").status == "running", "the step runs")
     kubernetes.call("DELETE", f"/api/v1/namespaces/runner-controller/pods/{the_pod(kubernetes)}")
     assert forge.finished(run)["conclusion"] == "failure"

@@ -147,12 +147,12 @@ class Kubelet:
 
     def start(self) -> None:
         """Register the node, serve logs, and take pods."""
-        port = self._serve_logs()
+        self._logs = self._serve_logs()
         self._cluster.call(
             "POST", "/api/v1/nodes", json={"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
         )
         addresses = [{"type": "InternalIP", "address": "127.0.0.1"}]
-        endpoints = {"kubeletEndpoint": {"Port": port}}
+        endpoints = {"kubeletEndpoint": {"Port": self._logs.server_port}}
         self._patch(f"/api/v1/nodes/{NODE}/status", {"status": {"addresses": addresses, "daemonEndpoints": endpoints}})
         self._thread.start()
 
@@ -163,6 +163,8 @@ class Kubelet:
         for pod in self._pods.values():
             for container in pod.containers.values():
                 container.end()
+        self._logs.shutdown()
+        self._logs.server_close()
 
     def kill(self, name: str, container: str, reason: str = "") -> None:
         """Kill a pod's container as the kernel does when memory is out."""
@@ -349,8 +351,8 @@ class Kubelet:
                 (target / item["path"]).write_text(data[item["key"]])
         return paths
 
-    def _serve_logs(self) -> int:
-        """Answer the API server's requests for logs; the port."""
+    def _serve_logs(self) -> ThreadingHTTPServer:
+        """Answer the API server's requests for logs."""
         kubelet = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -377,7 +379,7 @@ class Kubelet:
         context.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
         server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        return int(server.server_address[1])
+        return server
 
     def _log_lines(self, pod_name: str, container_name: str, since: str) -> Iterator[bytes]:
         pod = self._pods.get(pod_name)
