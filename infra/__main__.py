@@ -12,12 +12,13 @@ COMPOSERS = {"local": "local", "aws": "aws_stage", "aws-shared": "aws_shared"}
 
 
 def main() -> None:
-    # A program lives for seconds, and what it imports stays: looking for garbage there takes a tenth of a preview.
-    gc.disable()
     cluster = load_cluster(pulumi.get_stack())
     import_module(COMPOSERS[cluster.provider]).compose(cluster, Paths.from_environment())
 
 
+if __name__ == "__main__":
+    # The engine's own process for it, which lives for seconds: looking there for garbage takes a tenth of a preview.
+    gc.disable()
 try:
     main()
 except SettingsError as error:
