@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from runner_harness.forge import printed_token
+
 Tool = Callable[[str], Path]
 
 CONFIGURATION = """
@@ -212,7 +214,7 @@ def gitea(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[Gite
         scopes = "read:user,write:issue,write:repository" if account == "bot" else "all"
         options = ["--token-name", "test", "--scopes", scopes, "--raw"]
         made = run("admin", "user", "generate-access-token", "--username", account, *options)
-        tokens[account] = made.splitlines()[-1]
+        tokens[account] = printed_token(made)
 
     url = f"http://127.0.0.1:{port}"
     with _running([str(binary), "--config", str(configuration), "web"], root, environment, f"{url}/api/healthz"):

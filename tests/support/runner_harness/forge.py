@@ -1,6 +1,7 @@
 """A real Gitea with one private repository, an admin, a member and an outsider."""
 
 import os
+import re
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -48,6 +49,12 @@ PROVIDER = db
 [cron]
 ENABLED = false
 """
+
+
+def printed_token(output: str) -> str:
+    """The token in what Gitea's command line printed: a warning about root comes before it or after."""
+    [token] = re.findall(r"^[0-9A-Za-z]{40}$", output, re.MULTILINE)
+    return str(token)
 
 
 @dataclass(frozen=True)
@@ -117,8 +124,7 @@ class Forge:
 
     def registration_token(self) -> str:
         """A token with which a runner may register."""
-        # A warning about root comes before it.
-        return self.gitea("actions", "generate-runner-token").split()[-1]
+        return printed_token(self.gitea("actions", "generate-runner-token"))
 
     def push(
         self,
