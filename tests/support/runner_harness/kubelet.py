@@ -212,10 +212,10 @@ class Kubelet:
         if deleting and pod.deleted_at is None:
             grace = manifest["metadata"].get("deletionGracePeriodSeconds", 0)
             pod.deleted_at = time.monotonic() + grace
-            for container in pod.containers.values():
+            # Without grace the API server shows this state for a moment only, and `_enforce` kills at once.
+            for container in pod.containers.values() if grace else ():
                 if container.exit_code is None:
-                    # Without grace the API server shows this state for a moment, then the pod is gone.
-                    container.terminate() if grace else container.kill()
+                    container.terminate()
         self._advance(pod)
         self._enforce(pod)
         self._report(pod)

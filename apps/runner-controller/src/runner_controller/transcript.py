@@ -26,8 +26,9 @@ _RESULTS = {
 _SHOWN_COMMANDS = frozenset({"group", "endgroup", "notice", "warning", "error"})
 _SYMBOL = re.compile(r"^\s*\S+\s+(?=::|##\[)")
 
-# Not where act itself ended the step, because the job is being stopped.
-_KILLED = re.compile(r"^(?!.*step has been cancelled).*(signal: killed|exit status 137)", re.DOTALL)
+_KILLED = re.compile(r"signal: killed|exit status 137")
+# What act says of a step that it ended itself, because the job is being stopped.
+_STOPPED = "step has been cancelled"
 _KILLED_HINT = "##[error]A process of this step was killed; unless that was on purpose, the job ran out of memory."
 
 
@@ -120,7 +121,7 @@ class Transcript:
             self._add(time, _SYMBOL.sub("", message), step)
         elif entry.get("level") in ("error", "warning", "fatal"):
             self._add(time, f"##[error]{message}", step)
-            if _KILLED.search(message):
+            if _KILLED.search(message) and _STOPPED not in message:
                 self._add(time, _KILLED_HINT, step)
 
     def _add(self, time: datetime, text: str, step: int | None) -> None:
