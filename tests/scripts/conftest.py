@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import httpx
 import pytest
 
 from runner_harness.forge import printed_token
+from runner_harness.process import free_port
 
 Tool = Callable[[str], Path]
 
@@ -133,7 +133,7 @@ class Services:
     @staticmethod
     def free_port() -> int:
         """A loopback port that nothing uses now."""
-        return _free_port()
+        return free_port()
 
     @staticmethod
     def running(command: list[str], folder: Path, variables: dict[str, str], url: str) -> AbstractContextManager[None]:
@@ -161,7 +161,7 @@ def object_store(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterat
     root = tmp_path_factory.mktemp("object-store")
     for folder in ("data/ml-data", "data/ml-models", "versions"):
         (root / folder).mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     secret = secrets.token_hex(16)
     login = {"ROOT_ACCESS_KEY": "root", "ROOT_SECRET_KEY": secret}
     listen = ["--port", f"127.0.0.1:{port}", "--region", "us-east-1", "--quiet"]
@@ -188,7 +188,7 @@ def gitea(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[Gite
     """A Gitea with the accounts owner (administrator), bot and member, and the organisation ml."""
     binary = tool("gitea")
     root = tmp_path_factory.mktemp("gitea")
-    port = _free_port()
+    port = free_port()
     configuration = root / "app.ini"
     values = {"root": root, "port": port, "static": binary.resolve().parent / "static", "secret": secrets.token_hex(16)}
     configuration.write_text(CONFIGURATION.format(**values))
@@ -221,13 +221,6 @@ def gitea(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[Gite
         server = GiteaServer(url, tokens)
         server.api("POST", "/orgs", "owner", {"username": "ml"})
         yield server
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
