@@ -1,11 +1,15 @@
 """Argo CD as this platform installs it: upstream's objects, less what is not used."""
 
 import json
+import re
+import socket
+import subprocess
 from typing import Any
 
 import pytest
 
 from control_plane.argo import Argo, apply
+from runner_harness.process import free_port
 
 pytestmark = pytest.mark.render
 
@@ -62,6 +66,28 @@ def test_images_are_upstreams_own_names(install: list[dict[str, Any]]) -> None:
         for container in (*pod.get("initContainers", []), *pod["containers"])
     }
     assert images == {"quay.io/argoproj/argocd", "public.ecr.aws/docker/library/redis"}
+
+
+@pytest.mark.parametrize("controller", ["argocd-application-controller", "argocd-applicationset-controller"])
+def test_a_controller_starts_after_the_repository_server(install: list[dict[str, Any]], controller: str) -> None:
+    pod = _pods(install)[controller]
+    (wait,) = pod["initContainers"]
+    assert wait["image"] == pod["containers"][0]["image"]
+    (service,) = (one for one in install if one["kind"] == "Service" and one["metadata"]["name"] in wait["args"][0])
+    host, port = re.findall(r"/dev/tcp/([^/]+)/(\d+)", wait["args"][0])[0]
+    assert host == service["metadata"]["name"]
+    assert int(port) in {one["port"] for one in service["spec"]["ports"]}
+
+
+def test_the_wait_ends_once_the_port_answers(install: list[dict[str, Any]]) -> None:
+    (wait,) = _pods(install)["argocd-application-controller"]["initContainers"]
+    port = free_port()
+    script = wait["args"][0].replace("argocd-repo-server/8081", f"127.0.0.1/{port}")
+    with subprocess.Popen([*wait["command"], script]) as waiting:
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(1.5)
+        with socket.create_server(("127.0.0.1", port)):
+            assert waiting.wait(10) == 0
 
 
 def test_the_api_server_takes_every_object(argo: Argo, install: list[dict[str, Any]]) -> None:

@@ -44,7 +44,7 @@ def test_a_deleted_application_comes_back_and_its_pods_stay(live: Platform) -> N
         return True if found and found["metadata"]["uid"] != before else None
 
     eventually(is_back, 240, "the Application", every=2)
-    eventually(lambda: live.status()["ok"] or None, 240, "all in sync and healthy", every=3)
+    live.settle(240)
     assert pods & {one["metadata"]["uid"] for one in live.kubectl.items("pods", "-n", live.stage)}
 
 

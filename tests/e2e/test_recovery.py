@@ -31,10 +31,6 @@ def pids(name: str) -> set[int]:
     return found
 
 
-def healthy(live: Platform, seconds: float = 300) -> None:
-    eventually(lambda: live.status()["ok"] or None, seconds, "all in sync and healthy", every=3)
-
-
 @pytest.mark.parametrize("name", CONTROL_PLANE)
 def test_the_cluster_survives_a_killed_control_plane_process(live: Platform, name: str) -> None:
     before = pids(name)
@@ -42,7 +38,7 @@ def test_the_cluster_survives_a_killed_control_plane_process(live: Platform, nam
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: (pids(name) - before) or None, 180, f"a new {name}")
-    healthy(live)
+    live.settle(300)
 
 
 def test_every_host_service_comes_back_after_a_kill(live: Platform) -> None:
@@ -53,7 +49,7 @@ def test_every_host_service_comes_back_after_a_kill(live: Platform) -> None:
             os.kill(pid, signal.SIGKILL)
     for name, killed in before.items():
         eventually(lambda name=name, killed=killed: (pids(name) - killed) or None, 120, f"a new {name}")  # type: ignore[misc]
-    healthy(live)
+    live.settle(300)
 
 
 def test_an_unchanged_up_does_nothing(live: Platform) -> None:
@@ -65,7 +61,7 @@ def test_an_interrupted_up_is_finished_by_the_next(live: Platform) -> None:
     (live.paths.state / "up.json").unlink()
     interrupted("up", after=12)
     live.verb("up")
-    healthy(live)
+    live.settle(300)
 
 
 def test_a_killed_up_is_finished_by_the_next(live: Platform) -> None:
@@ -75,7 +71,7 @@ def test_a_killed_up_is_finished_by_the_next(live: Platform) -> None:
     killed.kill()
     killed.wait()
     live.verb("up")
-    healthy(live)
+    live.settle(300)
 
 
 def test_down_and_up_restore_the_same_deployments(live: Platform) -> None:
@@ -87,7 +83,7 @@ def test_down_and_up_restore_the_same_deployments(live: Platform) -> None:
     assert live.paths.secrets.is_dir()
     live.verb("down")
     live.verb("up")
-    healthy(live)
+    live.settle(300)
     assert live.deployed() == before
     turn = loop.Loop(live.cluster, live.paths, live.member, loop.known_good)
     assert "html" in health.content(turn.address() + "/")

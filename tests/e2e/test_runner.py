@@ -87,4 +87,4 @@ def test_a_killed_controller_leaves_no_job_running_for_ever(live: Platform, pull
         "--force",
     )
     assert ended(live, pull, 900).conclusion in {"success", "failure"}
-    eventually(lambda: live.status()["ok"] or None, 240, "all in sync and healthy", every=3)
+    live.settle(240)

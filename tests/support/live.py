@@ -14,6 +14,7 @@ from cli.kube import Kubectl
 from forge import Forge, PullRequest
 from settings import ROOT, Cluster, Paths
 
+SETTLED = ("Synced", "Healthy")
 T = TypeVar("T")
 
 
@@ -43,6 +44,16 @@ class Platform:
         done = subprocess.run([ROOT / "scripts" / "status", "--json"], capture_output=True, text=True)
         document: dict[str, Any] = json.loads(done.stdout)
         return document
+
+    def settle(self, seconds: float) -> None:
+        """Wait until everything answers and every Application is in sync and healthy."""
+        deadline = time.monotonic() + seconds
+        while not (status := self.status())["ok"]:
+            if time.monotonic() > deadline:
+                services = [one for one in status["services"] if not one["ok"]]
+                unsettled = [one for one in status["applications"] if (one["sync"], one["health"]) != SETTLED]
+                raise AssertionError(f"not well after {seconds:.0f} s: {services} {unsettled} {status['problem']}")
+            time.sleep(3)
 
     def deployed(self) -> dict[str, list[str]]:
         """The images of each Application, by its name."""

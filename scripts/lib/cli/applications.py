@@ -1,5 +1,6 @@
 """What Argo CD says of its Applications."""
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,11 +8,16 @@ from cli.kube import Kubectl
 
 NAMESPACE = "argocd"
 _TRACKING = "argocd.argoproj.io/tracking-id"
+_REFRESH = "argocd.argoproj.io/refresh"
+_REFRESH_SET = "argocd.argoproj.io/application-set-refresh"
 
 
 @dataclass(frozen=True)
 class Application:
-    """One Application: where it deploys, whether it is in sync and healthy, and what runs."""
+    """One Application: where it deploys, whether it is in sync and healthy, and what runs.
+
+    While it is `refreshing`, all of this is of an earlier look: Argo CD has been asked to compare again.
+    """
 
     name: str
     namespace: str
@@ -20,6 +26,7 @@ class Application:
     revision: str
     images: tuple[str, ...]
     message: str
+    refreshing: bool
 
     @property
     def is_settled(self) -> bool:
@@ -46,6 +53,7 @@ def read(resource: dict[str, Any], images: tuple[str, ...] = ()) -> Application:
         revision=sync.get("revision", ""),
         images=images,
         message="; ".join([*conditions, *([operation.get("message", "")] if failed else [])]),
+        refreshing=_annotated(resource, _REFRESH),
     )
 
 
@@ -75,33 +83,45 @@ def images_by_application(workloads: list[dict[str, Any]]) -> dict[str, tuple[st
     return {name: tuple(sorted(images)) for name, images in found.items()}
 
 
-def failed_sets(sets: list[dict[str, Any]]) -> dict[str, str]:
-    """The ApplicationSets that could not generate their Applications, and why."""
-    return {
-        one["metadata"]["name"]: condition.get("message", "")
-        for one in sets
-        for condition in one.get("status", {}).get("conditions", [])
+@dataclass(frozen=True)
+class ApplicationSet:
+    """What generates Applications: why it last could not ("" when it could), and whether it is about to try again."""
+
+    name: str
+    error: str
+    refreshing: bool
+
+
+def read_set(resource: dict[str, Any]) -> ApplicationSet:
+    """An ApplicationSet from its Kubernetes object."""
+    errors = [
+        condition.get("message", "")
+        for condition in resource.get("status", {}).get("conditions", [])
         if condition["type"] == "ErrorOccurred" and condition["status"] == "True"
-    }
+    ]
+    return ApplicationSet(resource["metadata"]["name"], "; ".join(errors), _annotated(resource, _REFRESH_SET))
 
 
-def retry_sets(kubectl: Kubectl) -> dict[str, str]:
-    """Have every failed ApplicationSet try again now; by itself it waits three minutes. Returns why each had failed."""
-    failed = failed_sets(kubectl.items("applicationsets.argoproj.io", "-n", NAMESPACE))
-    for name in failed:
-        annotation = "argocd.argoproj.io/application-set-refresh=true"
-        kubectl.run("annotate", "applicationsets.argoproj.io", name, "-n", NAMESPACE, annotation, "--overwrite")
-    return failed
+def sets(kubectl: Kubectl) -> list[ApplicationSet]:
+    """Every ApplicationSet. Raises Failure."""
+    return [read_set(one) for one in kubectl.items("applicationsets.argoproj.io", "-n", NAMESPACE)]
 
 
 def refresh(kubectl: Kubectl, name: str) -> None:
     """Ask Argo CD to compare the Application with git now instead of at its next poll. Raises Failure."""
-    kubectl.run(
-        "annotate",
-        "applications.argoproj.io",
-        name,
-        "-n",
-        NAMESPACE,
-        "argocd.argoproj.io/refresh=normal",
-        "--overwrite",
-    )
+    _annotate(kubectl, "applications.argoproj.io", name, f"{_REFRESH}=normal")
+
+
+def refresh_set(kubectl: Kubectl, name: str) -> None:
+    """Ask Argo CD to generate the set's Applications now; a failed set waits three minutes. Raises Failure."""
+    # After a failure the annotation stays, and only a change of it is a request.
+    _annotate(kubectl, "applicationsets.argoproj.io", name, f"{_REFRESH_SET}={time.time_ns()}")
+
+
+def _annotate(kubectl: Kubectl, kind: str, name: str, annotation: str) -> None:
+    kubectl.run("annotate", kind, name, "-n", NAMESPACE, annotation, "--overwrite")
+
+
+def _annotated(resource: dict[str, Any], annotation: str) -> bool:
+    # Argo CD removes the annotation when it has done what it asks for.
+    return annotation in resource["metadata"].get("annotations", {})

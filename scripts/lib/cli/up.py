@@ -140,21 +140,25 @@ class Setup:
 
     def _applications(self, context: Context) -> None:
         kubectl = Kubectl(self.paths)
-        refreshed: set[str] = set()
         wanted: dict[str, str] = json.loads((self.paths.state / "images.json").read_text(encoding="utf-8"))
+        # What is reported may be of a look at git before scripts/down, or before the first push.
+        for old in applications.sets(kubectl):
+            applications.refresh_set(kubectl, old.name)
+        for application in applications.all_of(kubectl):
+            applications.refresh(kubectl, application.name)
 
         def waits_for() -> str | None:
-            # One that met a repository server which was still starting.
-            if failed := applications.retry_sets(kubectl):
-                return "; ".join(f"ApplicationSet {name}: {why}" for name, why in failed.items())
+            for one in applications.sets(kubectl):
+                if one.error:
+                    applications.refresh_set(kubectl, one.name)
+                if one.error or one.refreshing:
+                    return f"ApplicationSet {one.name}: {one.error or 'generates its Applications'}"
             found = {one.name: one for one in applications.all_of(kubectl)}
             for name in health.PLATFORM_APPLICATIONS:
-                # Its last look at the forge may have been before the first push.
-                if name in found and name not in refreshed:
-                    applications.refresh(kubectl, name)
-                    refreshed.add(name)
                 if name not in found:
                     return f"{name} does not exist yet"
+                if found[name].refreshing:
+                    return f"{name}: is compared with git"
                 # Settled on the image of an earlier setup is not settled yet.
                 if not found[name].is_settled or wanted.get(name, "") not in " ".join(found[name].images):
                     return f"{name}: {found[name].sync}, {found[name].health} {found[name].message}".strip()

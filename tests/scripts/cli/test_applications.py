@@ -26,6 +26,7 @@ def test_a_settled_application() -> None:
         "revision": "abc",
         "images": ("registry/classifier@sha256:1",),
         "message": "",
+        "refreshing": False,
     }
 
 
@@ -60,13 +61,20 @@ def test_images_are_those_that_an_applications_workloads_ask_for() -> None:
     assert found == {"classifier-dev": ("c@sha256:1", "sidecar")}
 
 
-def test_a_set_that_failed_is_named_with_its_reason() -> None:
-    def one(name: str, error: str) -> dict[str, Any]:
+def test_one_that_is_to_look_again_says_so() -> None:
+    metadata = {**RESOURCE["metadata"], "annotations": {"argocd.argoproj.io/refresh": "normal"}}
+    assert applications.read({**RESOURCE, "metadata": metadata}).refreshing
+
+
+def test_a_set_that_failed_says_why() -> None:
+    def one(error: str, **annotations: str) -> dict[str, Any]:
         conditions = [
             {"type": "ErrorOccurred", "status": error, "message": "no repository server"},
             {"type": "ParametersGenerated", "status": "True"},
         ]
-        return {"metadata": {"name": name}, "status": {"conditions": conditions}}
+        return {"metadata": {"name": "apps", "annotations": annotations}, "status": {"conditions": conditions}}
 
-    sets = [one("apps", "False"), one("platform", "True"), {"metadata": {"name": "new"}}]
-    assert applications.failed_sets(sets) == {"platform": "no repository server"}
+    assert applications.read_set(one("False")) == applications.ApplicationSet("apps", "", False)
+    assert applications.read_set(one("True")).error == "no repository server"
+    assert applications.read_set(one("True", **{"argocd.argoproj.io/application-set-refresh": "1"})).refreshing
+    assert not applications.read_set({"metadata": {"name": "new"}}).error

@@ -15,7 +15,14 @@ from cli.status import Status
 from settings import Cluster, Paths
 
 APPLICATION = Application(
-    "classifier-dev", "dev", "Synced", "Healthy", "a" * 40, ("10.0.0.1:5000/c@sha256:" + "1" * 64,), ""
+    "classifier-dev",
+    "dev",
+    "Synced",
+    "Healthy",
+    "a" * 40,
+    ("10.0.0.1:5000/c@sha256:" + "1" * 64,),
+    "",
+    refreshing=False,
 )
 STATUS = Status(
     "local",
