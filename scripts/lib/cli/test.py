@@ -19,7 +19,8 @@ from settings import ROOT, Paths
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
 # The tests of what trains and serves need torch and BentoML, the others need neither.
-_ENVIRONMENTS = {"dev": ("--ignore=tests/ml",), "dev-ml": ("tests/ml",)}
+_ML = "tests/ml"
+_ENVIRONMENTS = {"dev": f"--ignore={_ML}", "dev-ml": _ML}
 _NO_TESTS = 5  # pytest's exit status when nothing was selected
 # Tests wait for programs more than they compute. A file's tests stay together, because they share what they started.
 _SIDE_BY_SIDE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
@@ -74,6 +75,17 @@ def count(report: Path) -> Count:
         return Count()
 
 
+def selection(group: str, extra: Sequence[str]) -> list[str] | None:
+    """What to tell pytest in the environment `group`, None when `extra` names tests, and all are of another one."""
+    named = [one for one in extra if one.startswith("tests/")]
+    if not named:
+        return [_ENVIRONMENTS[group], *extra]
+    others = {one for one in named if Path(one.partition("::")[0]).is_relative_to(_ML) != (group == "dev-ml")}
+    if others.issuperset(named):
+        return None
+    return [one for one in extra if one not in others]
+
+
 class Session:
     """One run of the verb: what was run, and what it came to."""
 
@@ -86,12 +98,13 @@ class Session:
     def pytest(self, tiers: Iterable[Tier]) -> None:
         """Run the tests of `tiers`, those with the same needs together."""
         wanted = list(tiers)
-        for group, selection in _ENVIRONMENTS.items():
+        for group in _ENVIRONMENTS:
             chosen = [tier for tier in wanted if group in tier.environments]
-            if chosen:
-                self._pytest("+".join(tier.name for tier in chosen), group, selection, chosen)
+            arguments = selection(group, self.extra)
+            if chosen and arguments is not None:
+                self._pytest("+".join(tier.name for tier in chosen), group, arguments, chosen)
 
-    def _pytest(self, name: str, group: str, selection: tuple[str, ...], tiers: list[Tier]) -> None:
+    def _pytest(self, name: str, group: str, arguments: list[str], tiers: list[Tier]) -> None:
         report = self.artifacts / f"{name}-{group}.xml"
         report.unlink(missing_ok=True)
         expression = " or ".join(f"({tier.expression})" for tier in tiers)
@@ -99,7 +112,7 @@ class Session:
         if not any(tier.platform for tier in tiers):
             command += _SIDE_BY_SIDE
         self.heading(f"{name} ({group})")
-        done = subprocess.run([*command, *selection, *self.extra], cwd=ROOT, env=_environment(self.paths, group))
+        done = subprocess.run([*command, *arguments], cwd=ROOT, env=_environment(self.paths, group))
         self.total += count(report)
         if done.returncode not in (0, _NO_TESTS):
             self.problems.append(f"{name} ({group})")

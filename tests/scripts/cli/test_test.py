@@ -60,6 +60,19 @@ def test_tests_of_the_platform_run_one_after_the_other(
     assert ("--numprocesses" not in (tmp_path / "arguments").read_text()) is apart
 
 
+def test_without_names_each_environment_runs_its_own_tests() -> None:
+    assert test.selection("dev", ["-k", "ml"]) == ["--ignore=tests/ml", "-k", "ml"]
+    assert test.selection("dev-ml", ["-x"]) == ["tests/ml", "-x"]
+
+
+def test_named_tests_run_in_the_environment_that_they_need() -> None:
+    named = ["-x", "tests/scripts", "tests/ml/test_seed.py::test_a", "tests/mlops"]
+    assert test.selection("dev", named) == ["-x", "tests/scripts", "tests/mlops"]
+    assert test.selection("dev-ml", named) == ["-x", "tests/ml/test_seed.py::test_a"]
+    assert test.selection("dev-ml", ["tests/scripts"]) is None
+    assert test.selection("dev", ["tests/ml"]) is None
+
+
 def test_every_test_belongs_to_a_tier() -> None:
     unit = test.TIERS["unit"].expression
     for name in test.TIERS:
