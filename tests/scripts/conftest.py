@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from runner_harness.forge import printed_token
-from runner_harness.process import free_port
+from runner_harness.process import free_port, running
 
 Tool = Callable[[str], Path]
 
@@ -226,30 +226,13 @@ def gitea(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[Gite
 @contextmanager
 def _running(command: list[str], folder: Path, variables: dict[str, str], url: str) -> Iterator[None]:
     """Run a service until the end of the block, from when it answers on `url`."""
-    log = folder / "stdout"
-    environment = {"PATH": os.environ["PATH"], **variables}
-    with (
-        log.open("w") as output,
-        subprocess.Popen(command, env=environment, cwd=folder, stdout=output, stderr=subprocess.STDOUT) as process,
-    ):
-        try:
-            _wait(url, process, log)
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
 
-
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"{process.args} ended with {process.returncode}: {log.read_text()[-2000:]}")
+    def answers() -> bool:
         try:
             # Any answer will do: a store refuses an anonymous request, but it is there.
-            if httpx.get(url, timeout=5).status_code < 500:
-                return
+            return httpx.get(url, timeout=5).status_code < 500
         except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    pytest.fail(f"nothing answers on {url}: {log.read_text()[-2000:]}")
+            return False
+
+    with running(command, folder / "stdout", answers, {"PATH": os.environ["PATH"], **variables}, folder):
+        yield

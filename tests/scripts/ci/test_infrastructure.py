@@ -17,7 +17,7 @@ import yaml
 from aws import emulation
 from control_plane.stack import cache
 from emulator.process import Emulator, emulator
-from settings import ROOT, Paths
+from settings import ROOT
 
 pytestmark = pytest.mark.tools
 
@@ -82,11 +82,8 @@ def shared(**changes: Any) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT / "infra")]))
-        patch.setenv("PATH", f"{Paths.from_environment().bin}{os.pathsep}{os.environ['PATH']}")
-        with emulator(tmp_path_factory.mktemp("aws"), "--prepared") as running:
-            yield running
+    with emulator(tmp_path_factory.mktemp("aws"), "--prepared") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -56,11 +56,8 @@ def git(root: Path, *arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT / "infra")]))
-        patch.setenv("PATH", f"{Paths.from_environment().bin}{os.pathsep}{os.environ['PATH']}")
-        with emulator(tmp_path_factory.mktemp("aws"), "--no-api-servers", "--prepared") as running:
-            yield running
+    with emulator(tmp_path_factory.mktemp("aws"), "--no-api-servers", "--prepared") as running:
+        yield running
 
 
 @pytest.fixture

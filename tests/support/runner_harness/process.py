@@ -30,13 +30,17 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    command: Sequence[str], log: Path, ready: Callable[[], bool], environment: dict[str, str] | None = None
+    command: Sequence[str],
+    log: Path,
+    ready: Callable[[], bool],
+    environment: dict[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a service until the block ends; raises AssertionError with its log when it does not become ready."""
+    """Run a service in `folder` until the block ends; raises AssertionError with its log when it does not get ready."""
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
+        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment, cwd=folder)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 90
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{command[0]} is not ready:\n{log.read_text(errors='replace')[-3000:]}")
