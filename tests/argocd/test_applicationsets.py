@@ -9,10 +9,8 @@ import yaml
 
 from cli import applications
 from cli.applications import ApplicationSet
-from cli.kube import Kubectl
 from control_plane.argo import IMAGES, REGISTRY, SETS, Argo, apply
 from runner_harness.process import eventually, tool
-from settings import Paths
 
 pytestmark = pytest.mark.render
 
@@ -103,10 +101,9 @@ def test_adding_an_app_is_adding_a_folder_and_losing_all_deletes_nothing(argo: A
 
 def test_a_set_that_failed_generates_again_whenever_it_is_asked_to(argo: Argo, tmp_path: Path) -> None:
     """By itself it would wait three minutes; its failure leaves the request in place, and the next has to count too."""
-    kubectl = Kubectl(Paths.from_environment(), argo.plane.kubeconfig)
 
     def late() -> ApplicationSet:
-        return next(one for one in applications.sets(kubectl) if one.name == "late")
+        return next(one for one in applications.sets(argo.kubectl) if one.name == "late")
 
     generator = {"repoURL": f"file://{tmp_path}/late", "revision": "main", "directories": [{"path": "none/*"}]}
     template = {"metadata": {"name": "late"}, "spec": {"project": "apps", "destination": {}}}
@@ -123,7 +120,7 @@ def test_a_set_that_failed_generates_again_whenever_it_is_asked_to(argo: Argo, t
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(tmp_path / "late")]
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(tmp_path / "late")], check=True)
     subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message", "test"], check=True)
-    applications.refresh_set(kubectl, "late")
+    applications.refresh_set(argo.kubectl, "late")
     eventually(lambda: not late().error and not late().refreshing, "it has generated again", 60)
 
 

@@ -5,7 +5,6 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from runner_harness.forge import printed_token
-from runner_harness.process import free_port, running
+from runner_harness.process import free_port, serving
 
 Tool = Callable[[str], Path]
 
@@ -127,26 +126,6 @@ class Runner:
         self._call("UpdateTask", {"state": state})
 
 
-class Services:
-    """What a test needs to start a service of its own."""
-
-    @staticmethod
-    def free_port() -> int:
-        """A loopback port that nothing uses now."""
-        return free_port()
-
-    @staticmethod
-    def running(command: list[str], folder: Path, variables: dict[str, str], url: str) -> AbstractContextManager[None]:
-        """Run a service until the end of the block, from when it answers on `url`."""
-        return _running(command, folder, variables, url)
-
-
-@pytest.fixture(scope="session")
-def services() -> Services:
-    """How a test starts a service of its own."""
-    return Services()
-
-
 @dataclass(frozen=True)
 class ObjectStore:
     """A running S3 store; `variables` let any S3 client use it."""
@@ -179,7 +158,7 @@ def object_store(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterat
         "DATA_BUCKET": "ml-data",
         "MODELS_BUCKET": "ml-models",
     }
-    with _running(command, root, login, url):
+    with serving(command, root, login, url):
         yield ObjectStore(url, variables)
 
 
@@ -217,22 +196,7 @@ def gitea(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[Gite
         tokens[account] = printed_token(made)
 
     url = f"http://127.0.0.1:{port}"
-    with _running([str(binary), "--config", str(configuration), "web"], root, environment, f"{url}/api/healthz"):
+    with serving([str(binary), "--config", str(configuration), "web"], root, environment, f"{url}/api/healthz"):
         server = GiteaServer(url, tokens)
         server.api("POST", "/orgs", "owner", {"username": "ml"})
         yield server
-
-
-@contextmanager
-def _running(command: list[str], folder: Path, variables: dict[str, str], url: str) -> Iterator[None]:
-    """Run a service until the end of the block, from when it answers on `url`."""
-
-    def answers() -> bool:
-        try:
-            # Any answer will do: a store refuses an anonymous request, but it is there.
-            return httpx.get(url, timeout=5).status_code < 500
-        except httpx.TransportError:
-            return False
-
-    with running(command, folder / "stdout", answers, {"PATH": os.environ["PATH"], **variables}, folder):
-        yield

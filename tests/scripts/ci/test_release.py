@@ -16,6 +16,8 @@ import bcrypt
 import httpx
 import pytest
 
+from runner_harness.process import free_port, serving
+
 pytestmark = pytest.mark.tools
 
 Project = Any
@@ -54,15 +56,15 @@ class Registry:
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory, services: Any, tool: Tool) -> Iterator[Registry]:
+def registry(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[Registry]:
     root = tmp_path_factory.mktemp("registry")
-    port = services.free_port()
+    port = free_port()
     password = secrets.token_hex(8)
     (root / "htpasswd").write_bytes(b"platform:" + bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)) + b"\n")
     (root / "config.yml").write_text(CONFIGURATION.format(root=root, port=port))
     host = f"127.0.0.1:{port}"
     command = ["docker-registry", "serve", str(root / "config.yml")]
-    with services.running(command, root, {}, f"http://{host}/v2/"):
+    with serving(command, root, {}, f"http://{host}/v2/"):
         login = base64.b64encode(f"platform:{password}".encode()).decode()
         (root / "config.json").write_text(json.dumps({"auths": {host: {"auth": login}}}))
         (root / "release").write_text("a base image\n")

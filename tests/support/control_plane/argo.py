@@ -14,10 +14,12 @@ from typing import Any
 import yaml
 from fakeredis import TcpFakeServer
 
+from cli import applications
+from cli.kube import Kubectl
 from components.gitops_bridge import GitOpsBridgeArgs, cluster_metadata, root_documents
 from control_plane.kubernetes import ControlPlane, control_plane
 from runner_harness.process import eventually, free_port, running, tool
-from settings import ROOT
+from settings import ROOT, Paths
 
 IMAGES = {"runner-controller": f"sha256:{'2' * 64}", "runner-job": f"sha256:{'3' * 64}"}
 REGISTRY = "registry.test:5000"
@@ -38,6 +40,10 @@ class Argo:
     def repo_url(self) -> str:
         return f"file://{self.repository}"
 
+    @property
+    def kubectl(self) -> Kubectl:
+        return Kubectl(Paths.from_environment(), self.plane.kubeconfig)
+
     def commit(self, overlays: dict[str, str]) -> None:
         """Make these overlays (path: kustomization) all there is under `apps`, on main."""
         git = ["git", "-C", str(self.repository), "-c", "user.name=test", "-c", "user.email=test@localhost"]
@@ -49,8 +55,7 @@ class Argo:
         for arguments in (["add", "--all"], ["commit", "--quiet", "--allow-empty", "--message", "test"]):
             subprocess.run([*git, *arguments], check=True)
         for name in ("apps", "platform"):
-            refresh = {"metadata": {"annotations": {"argocd.argoproj.io/application-set-refresh": "true"}}}
-            self.plane.patch(f"{SETS}/{name}", refresh).raise_for_status()
+            applications.refresh_set(self.kubectl, name)
 
     def applications(self) -> dict[str, dict[str, Any]]:
         """The generated Applications by name."""

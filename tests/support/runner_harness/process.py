@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
+
 Value = TypeVar("Value")
 
 
@@ -53,6 +55,23 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def serving(
+    command: Sequence[str], folder: Path, variables: dict[str, str], url: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a service in `folder` with PATH and `variables` until the block ends, from when it answers on `url`."""
+
+    def answers() -> bool:
+        try:
+            # Any answer will do: a store refuses an anonymous request, but it is there.
+            return httpx.get(url, timeout=5).status_code < 500
+        except httpx.TransportError:
+            return False
+
+    with running(command, folder / "stdout", answers, {"PATH": os.environ["PATH"], **variables}, folder) as process:
+        yield process
 
 
 def eventually(probe: Callable[[], Value], what: str, seconds: float = 20) -> Value:
