@@ -9,7 +9,7 @@ import yaml
 
 from cli import applications
 from cli.applications import ApplicationSet
-from control_plane.argo import IMAGES, REGISTRY, SETS, Argo, apply
+from control_plane.argo import IMAGES, REGISTRY, SETS, Argo
 from runner_harness.process import eventually, tool
 
 pytestmark = pytest.mark.render
@@ -114,7 +114,7 @@ def test_a_set_that_failed_generates_again_whenever_it_is_asked_to(argo: Argo, t
         "metadata": {"name": "late", "namespace": "argocd", "annotations": asked},
         "spec": {"goTemplate": True, "generators": [{"git": generator}], "template": template},
     }
-    apply(argo.plane, [document])
+    argo.plane.kubectl_apply([document])
     failed = eventually(lambda: late() if late().error else None, "it cannot generate", 60)
     assert failed.refreshing
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", "-C", str(tmp_path / "late")]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from control_plane.argo import Argo, apply
+from control_plane.argo import Argo
 from runner_harness.process import free_port
 
 pytestmark = pytest.mark.render
@@ -91,7 +91,7 @@ def test_the_wait_ends_once_the_port_answers(install: list[dict[str, Any]]) -> N
 
 
 def test_the_api_server_takes_every_object(argo: Argo, install: list[dict[str, Any]]) -> None:
-    apply(argo.plane, install, dry_run=True)
+    argo.plane.kubectl_apply(install, dry_run=True)
 
 
 def test_the_namespaces_pod_security_admits_every_pod(argo: Argo, install: list[dict[str, Any]]) -> None:
@@ -103,7 +103,7 @@ def test_the_namespaces_pod_security_admits_every_pod(argo: Argo, install: list[
             "metadata": {"name": f"{name}-0", "namespace": "argocd"},
             "spec": {**spec, "serviceAccountName": "default"},
         }
-        apply(argo.plane, [{"apiVersion": "v1", "kind": "Pod", **pod}], dry_run=True)
+        argo.plane.kubectl_apply([{"apiVersion": "v1", "kind": "Pod", **pod}], dry_run=True)
 
 
 def test_a_generators_own_template_is_refused_by_name(argo: Argo, built: list[dict[str, Any]]) -> None:
@@ -111,7 +111,7 @@ def test_a_generators_own_template_is_refused_by_name(argo: Argo, built: list[di
     document = json.loads(json.dumps(next(item for item in built if item["kind"] == "ApplicationSet")))
     document["spec"]["generators"] = [{"clusters": {"template": {"metadata": {}, "spec": {"project": "x"}}}}]
     with pytest.raises(AssertionError, match=r'unknown field "template" in .*generators\.clusters'):
-        apply(argo.plane, [document], dry_run=True)
+        argo.plane.kubectl_apply([document], dry_run=True)
 
 
 def test_the_schemas_stay_small_enough_to_compare(install: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from control_plane.argo import IMAGES, REGISTRY, STAGES, Argo, apply
+from control_plane.argo import IMAGES, REGISTRY, STAGES, Argo
 from runner_harness.process import tool
 from settings import ROOT
 
@@ -93,7 +93,7 @@ def test_the_api_server_takes_every_object(overlay: tuple[str, str, list[dict[st
     for document in documents:
         document["metadata"].setdefault("namespace", namespace)
         assert document["kind"] not in CLUSTER_WIDE
-    apply(argo.plane, documents, dry_run=True)
+    argo.plane.kubectl_apply(documents, dry_run=True)
 
 
 def test_the_stages_pod_security_admits_the_pods(overlay: tuple[str, str, list[dict[str, Any]]], argo: Argo) -> None:
@@ -107,7 +107,9 @@ def test_the_stages_pod_security_admits_the_pods(overlay: tuple[str, str, list[d
     for number, template in enumerate(pods):
         metadata = {"name": f"{app}-{number}", "namespace": _target(app, name)}
         spec = {**template["spec"], "serviceAccountName": "default"}
-        apply(argo.plane, [{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}], dry_run=True)
+        argo.plane.kubectl_apply(
+            [{"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}], dry_run=True
+        )
 
 
 @pytest.mark.parametrize("app", [*PLATFORM, *SERVED])

@@ -74,12 +74,12 @@ def controllers(work: Path, built: list[dict[str, Any]], install: list[dict[str,
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(repository)], check=True)
     with control_plane(work / "kubernetes") as plane:
         argo = Argo(plane, repository, work)
-        apply(plane, [_namespace(name) for name in ("argocd", "runner-controller", *STAGES)])
-        apply(plane, [item for item in install if item["kind"] in {"CustomResourceDefinition", "ConfigMap"}])
+        plane.kubectl_apply([_namespace(name) for name in ("argocd", "runner-controller", *STAGES)])
+        plane.kubectl_apply([item for item in install if item["kind"] in {"CustomResourceDefinition", "ConfigMap"}])
         eventually(lambda: plane.exists(SETS) and plane.exists(APPLICATIONS), "Argo CD's kinds are served")
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-secret", "namespace": "argocd"}}
-        apply(plane, [secret, _cluster_secret(argo.repo_url)])
-        apply(plane, _with_repository(built, argo.repo_url))
+        plane.kubectl_apply([secret, _cluster_secret(argo.repo_url)])
+        plane.kubectl_apply(_with_repository(built, argo.repo_url))
         port = free_port()
         with ExitStack() as stack:
             parts = {
@@ -119,15 +119,6 @@ def _cluster_secret(repo_url: str) -> dict[str, Any]:
 
 def _namespace(name: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-
-
-def apply(plane: ControlPlane, documents: list[dict[str, Any]], dry_run: bool = False) -> None:
-    """`kubectl apply`, server-side. Raises AssertionError with the server's message for the first object it refuses."""
-    kubectl = [tool("kubectl"), f"--kubeconfig={plane.kubeconfig}", "apply", "--server-side", "--force-conflicts"]
-    command = [*kubectl, "--validate=strict", f"--dry-run={'server' if dry_run else 'none'}", "--filename=-"]
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
-    done = subprocess.run(command, input=text, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 @contextmanager

@@ -69,6 +69,14 @@ class ControlPlane:
             content=json.dumps(document),
         ).raise_for_status()
 
+    def kubectl_apply(self, documents: list[dict[str, Any]], dry_run: bool = False) -> None:
+        """`kubectl apply`, server-side. Raises AssertionError with the server's message for the first one refused."""
+        kubectl = [tool("kubectl"), f"--kubeconfig={self.kubeconfig}", "apply", "--server-side", "--force-conflicts"]
+        command = [*kubectl, "--validate=strict", f"--dry-run={'server' if dry_run else 'none'}", "--filename=-"]
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+        done = subprocess.run(command, input=text, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
 
 @contextmanager
 def control_plane(work: Path, flags: Sequence[str] = ()) -> Iterator[ControlPlane]:

@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from control_plane.argo import apply
 from control_plane.kubernetes import ControlPlane, control_plane
 from emulator.eks_access import GROUPS
 
@@ -69,7 +68,7 @@ class Server:
         try:
             self._work.mkdir(parents=True)
             with control_plane(self._work, self._flags()) as plane:
-                apply(plane, [*_bindings(), *(karpenter() if self._auto_mode else [])])
+                plane.kubectl_apply([*_bindings(), *(karpenter() if self._auto_mode else [])])
                 self._endpoint = plane.url
                 self._ready.set()
                 self._stop.wait()
