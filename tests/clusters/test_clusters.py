@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from aws import cidr
+from example import EXAMPLE
 from settings import ROOT, AwsShared, AwsStage, check_stack_file, cluster_names, load_cluster
 from settings.aws import AwsStage as Model
 
@@ -85,10 +86,10 @@ def test_the_file_shows_each_key_that_a_message_may_send_one_to_see(name: str) -
 
 
 def test_the_check_says_what_is_wrong_in_all_files_at_once(tmp_path: Path) -> None:
-    """A copy of the checkout's settings and clusters, with three mistakes, one of them seen from three files."""
+    """The checkout's settings and the example's clusters, with three mistakes, one of them seen from three files."""
     for package in ("settings", "aws"):
         shutil.copytree(ROOT / "infra" / package, tmp_path / "infra" / package)
-    shutil.copytree(ROOT / "clusters", tmp_path / "clusters", ignore=shutil.ignore_patterns("Pulumi.local.yaml"))
+    shutil.copytree(EXAMPLE / "clusters", tmp_path / "clusters")
     for name, old, new in (
         ("shared", "protect: true", "protect: yes please"),
         ("local", "apiPort: 6443", "apiPort: 0"),
@@ -107,8 +108,8 @@ def test_the_check_says_what_is_wrong_in_all_files_at_once(tmp_path: Path) -> No
         "clusters/shared/cluster.yaml",
         "clusters/local/cluster.yaml",
     ]
-    shutil.copy(ROOT / "clusters" / "shared" / "cluster.yaml", tmp_path / "clusters" / "shared")
-    shutil.copy(ROOT / "clusters" / "local" / "cluster.yaml", tmp_path / "clusters" / "local")
+    shutil.copy(EXAMPLE / "clusters" / "shared" / "cluster.yaml", tmp_path / "clusters" / "shared")
+    shutil.copy(EXAMPLE / "clusters" / "local" / "cluster.yaml", tmp_path / "clusters" / "local")
     assert check().stderr.startswith("clusters/Pulumi.dev.yaml: is missing;")
-    shutil.copy(ROOT / "clusters" / "Pulumi.dev.yaml", tmp_path / "clusters")
+    shutil.copy(EXAMPLE / "clusters" / "Pulumi.dev.yaml", tmp_path / "clusters")
     assert (check().returncode, check().stderr) == (0, "")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from example import EXAMPLE
 from settings import ROOT, SettingsError, check_stack_file, cluster_names, load_cluster, read_cluster
 
 INVALID = ROOT / "tests" / "clusters" / "invalid"
 ALONE = sorted(path for folder in ("local", "aws", "aws-shared") for path in (INVALID / folder).glob("*.yaml"))
 STACKS = sorted((INVALID / "stack").glob("*.yaml"))
-# Each folder is a case: files that take the place of this repository's.
+# Each folder is a case: files that take the place of the example's.
 TOGETHER = sorted(INVALID.glob("together/*/*.yaml"))
 
 
@@ -29,13 +30,15 @@ def named(path: Path) -> str:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of this repository's clusters, to be broken."""
-    for name in cluster_names():
-        shutil.copytree(ROOT / "clusters" / name, tmp_path / "clusters" / name)
-    for path in (ROOT / "clusters").glob("Pulumi.*.yaml"):
-        if not path.is_symlink():
-            shutil.copy(path, tmp_path / "clusters")
+    """A copy of the example's clusters, to be broken."""
+    shutil.copytree(EXAMPLE / "clusters", tmp_path / "clusters")
     return tmp_path
+
+
+@pytest.mark.parametrize("name", cluster_names(EXAMPLE))
+def test_what_is_broken_here_was_well(name: str, root: Path) -> None:
+    assert load_cluster(name, root).name == name
+    check_stack_file(name, root)
 
 
 def test_there_are_refusals_to_test() -> None:

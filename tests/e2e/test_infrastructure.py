@@ -16,6 +16,7 @@ from cli import git, loop
 from emulator.process import Emulator, emulator
 from forge import PullRequest
 from live import Platform, eventually
+from settings import ROOT
 
 STACK = "shared"
 FILE = f"clusters/{STACK}/cluster.yaml"
@@ -27,7 +28,7 @@ SECONDS = 300
 def account(live: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An account as infra/bootstrap leaves it, that pods can reach and the forge knows; both end with the module."""
     address = live.cluster.kubernetes.node_address
-    with emulator(tmp_path_factory.mktemp("aws"), "--prepared", "--address", address) as running:
+    with emulator(tmp_path_factory.mktemp("aws"), "--prepared", "--address", address, checkout=ROOT) as running:
         owner = _owner(live)
         try:
             owner("POST", {"value": running.url})

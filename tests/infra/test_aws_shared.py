@@ -6,43 +6,37 @@ from pathlib import Path
 import pytest
 
 import aws_shared
+from example import ACCOUNT, REGION, shared, stage
 from recording import Recording, record
-from settings import AwsShared, Paths, SettingsError, load_cluster
+from settings import AwsStage, Paths, SettingsError
 
 NOWHERE = Paths(Path("/nowhere"), Path("/nowhere"))
 OTHER = "210987654321"
 
 
-def shared() -> AwsShared:
-    found = load_cluster("shared")
-    assert isinstance(found, AwsShared)
-    return found
+def compose(accounts: dict[str, str]) -> Recording:
+    """The stack as recorded, where these stages have accounts of their own."""
 
+    def load(name: str) -> AwsStage:
+        return stage(name).model_copy(update={"account": accounts.get(name, ACCOUNT)})
 
-def compose(cluster: AwsShared) -> Recording:
-    return record(lambda: aws_shared.compose(cluster, NOWHERE), "shared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aws_shared, "load_cluster", load)
+        return record(lambda: aws_shared.compose(shared(), NOWHERE), "shared")
 
 
 @pytest.fixture(scope="module")
 def recorded() -> Recording:
-    return compose(shared())
+    return compose({})
 
 
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """The same where the stage prod has an account of its own."""
-    load = aws_shared.load_cluster
-
-    def moved(name: str) -> object:
-        found = load(name)
-        return found.model_copy(update={"account": OTHER}) if name == "prod" else found
-
-    monkeypatch.setattr(aws_shared, "load_cluster", moved)
-    return compose(shared())
+def elsewhere() -> Recording:
+    return compose({"prod": OTHER})
 
 
 def test_stages_are_told_where_things_are(recorded: Recording) -> None:
-    assert recorded.outputs["registry_host"] == "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+    assert recorded.outputs["registry_host"] == f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
     assert set(recorded.outputs["repository_urls"]) == set(shared().repositories)
     assert recorded.outputs["bucket_names"] == {"data": shared().buckets.data, "models": shared().buckets.models}
     assert set(recorded.outputs["bucket_arns"]) == {"data", "models"}

@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 import aws_stage
+import example
 import program
+from aws import naming
+from example import ACCOUNT, EXAMPLE, REGION, REPOSITORY
 from recording import Recording, record
 from runner_harness.process import tool
 from settings import AwsStage, Paths, SettingsError, load_cluster
@@ -14,21 +17,23 @@ from settings.aws import SystemNodes
 
 pytestmark = pytest.mark.tools
 
+HOST = naming.registry_host(ACCOUNT, REGION)
 NODES = SystemNodes(instanceTypes=["m7i.large"], min=2, max=4)
 
 
 def stage(**changes: dict[str, Any]) -> AwsStage:
     """The stage dev with other settings: `kubernetes={"compute": "managed"}`."""
-    found = load_cluster("dev")
-    assert isinstance(found, AwsStage)
+    found = example.stage("dev")
     sections = {key: getattr(found, key).model_copy(update=update) for key, update in changes.items()}
     return found.model_copy(update=sections)
 
 
 def compose(cluster: AwsStage) -> Recording:
     tool("kustomize")
-    stacks = {program.SHARED_STACK: program.SHARED_OUTPUTS}
-    return record(lambda: aws_stage.compose(cluster, Paths.from_environment()), "dev", stacks)
+    outputs = program.shared_outputs(example.shared())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aws_stage, "load_cluster", lambda name: load_cluster(name, EXAMPLE))
+        return record(lambda: aws_stage.compose(cluster, Paths.from_environment()), "dev", outputs)
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +48,13 @@ def managed() -> Recording:
 
 def test_the_cluster_is_in_the_networks_private_subnets(auto: Recording) -> None:
     subnets = auto.one("aws:eks/cluster:Cluster", "cluster").inputs["vpcConfig"]["subnetIds"]
-    assert subnets == ["network-private-eu-central-1a-id", "network-private-eu-central-1b-id"]
+    assert subnets == [f"network-private-{REGION}a-id", f"network-private-{REGION}b-id"]
 
 
 def test_whoever_applies_the_stack_and_those_listed_administer_it(auto: Recording) -> None:
     assert {item.inputs["principalArn"] for item in auto.of("aws:eks/accessEntry:AccessEntry")} == {
-        "arn:aws:iam::123456789012:role/ml-platform-deploy-dev",
-        "arn:aws:iam::123456789012:role/platform-engineer",
+        f"arn:aws:iam::{ACCOUNT}:role/ml-platform-deploy-dev",
+        f"arn:aws:iam::{ACCOUNT}:role/platform-engineer",
     }
 
 
@@ -75,16 +80,15 @@ def test_grants_are_on_the_shared_buckets(auto: Recording) -> None:
         policy = json.loads(auto.one("aws:iam/rolePolicy:RolePolicy", f"access-{purpose}").inputs["policy"])
         return json.dumps([item["Resource"] for item in policy["Statement"]])
 
-    assert "arn:aws:s3:::ml-platform-data-123456789012/dvc/*" in resources("dvc")
+    assert f"arn:aws:s3:::ml-platform-data-{ACCOUNT}/dvc/*" in resources("dvc")
     assert "models" not in resources("dvc")
-    assert "arn:aws:s3:::ml-platform-models-123456789012/*" in resources("serving-dev")
+    assert f"arn:aws:s3:::ml-platform-models-{ACCOUNT}/*" in resources("serving-dev")
 
 
 def test_argocd_comes_through_the_caches(auto: Recording) -> None:
-    host = program.SHARED_OUTPUTS["registry_host"]
     images = set(_images([item.inputs for item in auto if item.type.startswith("kubernetes:apps/v1:")]))
     assert len(images) > 1
-    assert all(image.startswith(f"{host}/") for image in images)
+    assert all(image.startswith(f"{HOST}/") for image in images)
 
 
 def _images(value: Any) -> list[str]:
@@ -99,8 +103,8 @@ def _images(value: Any) -> list[str]:
 
 def test_argocd_is_told_about_the_cluster(auto: Recording) -> None:
     metadata = auto.one("kubernetes:core/v1:Secret", "gitops-cluster").inputs["metadata"]
-    assert metadata["annotations"]["ml-platform.dev/registry"] == program.SHARED_OUTPUTS["registry_host"]
-    assert metadata["annotations"]["ml-platform.dev/repo-url"] == "https://github.com/owner/platform.git"
+    assert metadata["annotations"]["ml-platform.dev/registry"] == HOST
+    assert metadata["annotations"]["ml-platform.dev/repo-url"] == f"https://github.com/{REPOSITORY}.git"
     assert metadata["labels"]["stage.ml-platform.dev/dev"] == "true"
 
 

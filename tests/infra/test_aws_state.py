@@ -12,13 +12,12 @@ from moto.server import ThreadedMotoServer
 
 import aws_state
 from environment import emulated_stack_file
-from settings import AwsStage, Paths, SettingsError, load_cluster
+from example import ACCOUNT, REGION, stage
+from settings import Paths, SettingsError
 
-LOADED = load_cluster("dev")
-assert isinstance(LOADED, AwsStage)
-DEV: AwsStage = LOADED
-BUCKET = "ml-platform-state-123456789012"
-LOGIN = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "eu-central-1"}
+DEV = stage("dev")
+BUCKET = f"ml-platform-state-{ACCOUNT}"
+LOGIN = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": REGION}
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def variables() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def bucket(variables: dict[str, str]) -> Iterator[None]:
     client = aws_state.client("s3", variables)
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     yield
     for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         client.delete_object(Bucket=BUCKET, Key=one["Key"])
@@ -61,8 +60,8 @@ def test_without_credentials_it_says_how_to_get_some(monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    with pytest.raises(SettingsError, match="there are no AWS credentials here; log in to account 123456789012"):
-        aws_state.exists(DEV, {"AWS_REGION": "eu-central-1"})
+    with pytest.raises(SettingsError, match=f"there are no AWS credentials here; log in to account {ACCOUNT}"):
+        aws_state.exists(DEV, {"AWS_REGION": REGION})
 
 
 def test_a_network_that_is_away_is_no_missing_stack() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import facts
 from environment import environment
+from example import ACCOUNT, REGION, shared, stage
 from settings import Paths, cluster_names, load_cluster, load_local
 
 CLUSTER = load_local("local")
@@ -48,8 +49,8 @@ class TestAws:
     """An environment on AWS: whose credentials to use stays the caller's choice."""
 
     def test_state_and_cluster_are_found_without_any_credential(self) -> None:
-        variables = environment(load_cluster("dev"), PATHS, {})
-        assert variables["PULUMI_BACKEND_URL"] == "s3://ml-platform-state-123456789012?region=eu-central-1"
+        variables = environment(stage("dev"), PATHS, {})
+        assert variables["PULUMI_BACKEND_URL"] == f"s3://ml-platform-state-{ACCOUNT}?region={REGION}"
         assert variables["PULUMI_STACK"] == "dev"
         assert variables["PULUMI_OPTION_POLICY_PACK"].endswith("infra/policy")
         assert variables["KUBECONFIG"] == "/state/aws/dev/kubeconfig"
@@ -57,14 +58,14 @@ class TestAws:
 
     def test_what_a_local_cluster_left_in_the_shell_is_put_right(self) -> None:
         left = environment(CLUSTER, PATHS, {})
-        found = {**left, **environment(load_cluster("dev"), PATHS, left)}
+        found = {**left, **environment(stage("dev"), PATHS, left)}
         assert not found["AWS_CONFIG_FILE"].startswith("/state")
         assert not found["AWS_SHARED_CREDENTIALS_FILE"].startswith("/state")
-        assert "AWS_CONFIG_FILE" not in environment(load_cluster("dev"), PATHS, {"AWS_CONFIG_FILE": "/my/own"})
+        assert "AWS_CONFIG_FILE" not in environment(stage("dev"), PATHS, {"AWS_CONFIG_FILE": "/my/own"})
 
     def test_an_emulator_brings_its_credentials_and_settings_out_of_the_checkout(self) -> None:
         base = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5001/", "AWS_ENDPOINT_URL_S3": "http://10.0.0.1:7070"}
-        variables = environment(load_cluster("shared"), PATHS, base)
+        variables = environment(shared(), PATHS, base)
         assert variables["AWS_ENDPOINT_URL"] == variables["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:5001"
         assert variables["AWS_ACCESS_KEY_ID"] == "emulator"
         assert variables["PULUMI_OPTION_CONFIG_FILE"] == "/state/aws/emulator/Pulumi.shared.yaml"

@@ -7,8 +7,9 @@ import pytest
 
 import host_state
 import providers
+from example import ACCOUNT, REGION, stage
 from recording import Recording, record
-from settings import AwsStage, Paths, load_cluster, load_local
+from settings import Paths, load_local
 
 
 @pytest.fixture
@@ -34,23 +35,17 @@ def test_a_renewed_certificate_replaces_nothing(recorded: Recording, tmp_path: P
     )
 
 
-def _stage() -> AwsStage:
-    found = load_cluster("dev")
-    assert isinstance(found, AwsStage)
-    return found
-
-
 def test_another_accounts_credentials_are_refused() -> None:
-    recorded = record(lambda: providers.aws_account(_stage()))
+    recorded = record(lambda: providers.aws_account(stage("dev")))
     inputs = recorded.one("pulumi:providers:aws", "aws").inputs
-    assert inputs["allowedAccountIds"] == '["123456789012"]'
-    assert inputs["region"] == "eu-central-1"
+    assert inputs["allowedAccountIds"] == f'["{ACCOUNT}"]'
+    assert inputs["region"] == REGION
     assert not {"accessKey", "secretKey", "endpoints"} & set(inputs), "the environment has them, if anything does"
 
 
 def test_an_eks_cluster_is_reached_by_whoever_runs_pulumi() -> None:
     """No credential is in the state, so the one who reads it has none."""
-    recorded = record(lambda: providers.eks(_stage(), "ml-platform-dev", "https://eks.test", "Y2E="))
+    recorded = record(lambda: providers.eks(stage("dev"), "ml-platform-dev", "https://eks.test", "Y2E="))
     inputs = recorded.one("pulumi:providers:kubernetes", "cluster").inputs
     assert inputs["clusterIdentifier"] == "ml-platform-dev"
     kubeconfig = json.loads(inputs["kubeconfig"])
@@ -60,5 +55,5 @@ def test_an_eks_cluster_is_reached_by_whoever_runs_pulumi() -> None:
     assert user["user"]["exec"]["command"] == "aws"
     assert user["user"]["exec"]["args"] == [
         *("eks", "get-token", "--cluster-name", "ml-platform-dev"),
-        *("--region", "eu-central-1", "--output", "json"),
+        *("--region", REGION, "--output", "json"),
     ]

@@ -3,28 +3,35 @@
 import runpy
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from aws import naming
 from recording import Recording, record
-from settings import ROOT
+from settings import PROJECT, ROOT, AwsShared, load_cluster
 
 PROGRAM = ROOT / "infra" / "__main__.py"
 GOLDEN = ROOT / "tests" / "infra" / "golden"
-SHARED_STACK = "organization/ml-platform/shared"
-# What stages read of the stack `shared`.
-SHARED_OUTPUTS = {
-    "registry_host": "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
-    "bucket_arns": {
-        "data": "arn:aws:s3:::ml-platform-data-123456789012",
-        "models": "arn:aws:s3:::ml-platform-models-123456789012",
-    },
-}
 STAGES = ("dev", "staging", "prod")
 AWS_STACKS = ("shared", *STAGES)
 
 
 def run(stack: str, config: Mapping[str, str] | None = None) -> Recording:
-    """What `infra/__main__.py` registers as `stack`, in this process."""
-    return record(lambda: runpy.run_path(str(PROGRAM)), stack, {SHARED_STACK: SHARED_OUTPUTS}, config)
+    """What `infra/__main__.py` registers as `stack` of this checkout's clusters, in this process."""
+    return record(lambda: runpy.run_path(str(PROGRAM)), stack, shared_outputs(shared()), config)
+
+
+def shared() -> AwsShared:
+    """The settings of what the stages of this checkout share."""
+    found = load_cluster("shared")
+    assert isinstance(found, AwsShared)
+    return found
+
+
+def shared_outputs(cluster: AwsShared) -> dict[str, dict[str, Any]]:
+    """What stages read of the stack that this cluster is, as `recording.record` takes it."""
+    arns = {purpose: f"arn:aws:s3:::{name}" for purpose, name in cluster.buckets.model_dump().items()}
+    host = naming.registry_host(cluster.account, cluster.region)
+    return {f"organization/{PROJECT}/{cluster.name}": {"registry_host": host, "bucket_arns": arns}}
 
 
 def urns(stack: str, recorded: Recording) -> list[str]:

@@ -1,4 +1,4 @@
-"""This repository's clusters with accounts of their own."""
+"""The example's clusters with accounts of their own."""
 
 import re
 import shutil
@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from settings import ROOT
+from example import ACCOUNT, EXAMPLE
 
-ONE, DEV, PROD = "123456789012", "222222222222", "333333333333"
+DEV, PROD = "222222222222", "333333333333"
 
 
 @pytest.fixture
 def apart(tmp_path: Path) -> Path:
     """A checkout where dev and prod have accounts of their own."""
-    for name in ("shared", "dev", "staging", "prod"):
-        shutil.copytree(ROOT / "clusters" / name, tmp_path / "clusters" / name)
+    shutil.copytree(EXAMPLE / "clusters", tmp_path / "clusters")
     for name, number in (("dev", DEV), ("prod", PROD)):
         path = tmp_path / "clusters" / name / "cluster.yaml"
-        path.write_text(re.sub(ONE, number, path.read_text()))
+        path.write_text(re.sub(ACCOUNT, number, path.read_text()))
     return tmp_path

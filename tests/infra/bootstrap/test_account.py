@@ -10,11 +10,11 @@ import pytest
 
 from aws import trust
 from bootstrap import account as accounts
+from example import ACCOUNT, CLAIM, EXAMPLE, REGION
 from recording import Recording, record
 from settings import ROOT, SettingsError
 
-ONE, DEV, PROD = "123456789012", "222222222222", "333333333333"
-NUMBERED = "owner@123456/platform@456789"
+DEV, PROD = "222222222222", "333333333333"
 PROJECT = "ml-platform-bootstrap"
 PROGRAM = ROOT / "infra" / "bootstrap" / "__main__.py"
 GOLDEN = Path(__file__).parents[1] / "golden" / "bootstrap.urns"
@@ -22,7 +22,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "bootstrap.urns"
 
 @pytest.fixture(scope="module")
 def recorded() -> Recording:
-    return record(lambda: runpy.run_path(str(PROGRAM)), stack=ONE, project=PROJECT)
+    return record(lambda: accounts.compose(accounts.load(ACCOUNT, EXAMPLE)), stack=ACCOUNT, project=PROJECT)
 
 
 def test_the_urns_are_these(recorded: Recording) -> None:
@@ -32,7 +32,7 @@ def test_the_urns_are_these(recorded: Recording) -> None:
 
 def test_every_resource_has_its_provider_and_its_tags(recorded: Recording) -> None:
     provider = recorded.one("pulumi:providers:aws", "aws")
-    assert json.loads(provider.inputs["allowedAccountIds"]) == [ONE]
+    assert json.loads(provider.inputs["allowedAccountIds"]) == [ACCOUNT]
     for item in recorded:
         if item.type.startswith("aws:"):
             assert item.provider.startswith(provider.urn), item.urn
@@ -57,10 +57,10 @@ def test_each_role_is_trusted_for_one_thing(recorded: Recording) -> None:
         role = recorded.one("aws:iam/role:Role", f"ci-{key}")
         purpose: trust.Purpose = "preview" if key == "preview" else "deploy"
         document = json.loads(role.inputs["assumeRolePolicy"])
-        assert trust.problems(document, NUMBERED, purpose) == []
+        assert trust.problems(document, CLAIM, purpose) == []
         context = "pull_request" if key == "preview" else f"environment:{key}"
         equals = document["Statement"][0]["Condition"]["StringEquals"]
-        assert equals[f"{trust.ISSUER}:sub"] == f"repo:{NUMBERED}:{context}"
+        assert equals[f"{trust.ISSUER}:sub"] == f"repo:{CLAIM}:{context}"
 
 
 def test_the_policies_fit(recorded: Recording) -> None:
@@ -75,22 +75,22 @@ def test_the_policies_fit(recorded: Recording) -> None:
 
 
 def test_pulumi_and_ci_are_told_where_things_are(recorded: Recording) -> None:
-    assert recorded.outputs["backend"] == f"s3://ml-platform-state-{ONE}?region=eu-central-1"
-    assert recorded.outputs["roles"]["prod"] == f"arn:aws:iam::{ONE}:role/ml-platform-deploy-prod"
+    assert recorded.outputs["backend"] == f"s3://ml-platform-state-{ACCOUNT}?region={REGION}"
+    assert recorded.outputs["roles"]["prod"] == f"arn:aws:iam::{ACCOUNT}:role/ml-platform-deploy-prod"
 
 
 def test_an_account_of_a_stage_has_its_roles_and_no_state(apart: Path) -> None:
     stage = accounts.load(DEV, apart)
     assert not stage.keeps_state
-    assert stage.state.account == ONE
+    assert stage.state.account == ACCOUNT
     assert sorted(accounts.roles(stage)) == ["dev", "preview"]
     made = record(lambda: accounts.compose(stage), stack=DEV, project=PROJECT)
     assert not made.of("ml-platform:index:StateStore")
-    assert made.outputs["backend"] == f"s3://ml-platform-state-{ONE}?region=eu-central-1"
+    assert made.outputs["backend"] == f"s3://ml-platform-state-{ACCOUNT}?region={REGION}"
 
 
 def test_the_account_of_the_shared_stack_keeps_the_state_of_all(apart: Path) -> None:
-    shared = accounts.load(ONE, apart)
+    shared = accounts.load(ACCOUNT, apart)
     assert shared.keeps_state
     assert [cluster.name for cluster in shared.clusters] == ["shared", "staging"]
     assert sorted((stage.name, stage.account) for stage in shared.visitors) == [("dev", DEV), ("prod", PROD)]
@@ -98,8 +98,8 @@ def test_the_account_of_the_shared_stack_keeps_the_state_of_all(apart: Path) -> 
 
 @pytest.mark.parametrize("number", ["dev", "000000000000", ""])
 def test_an_unknown_account_is_refused_and_the_known_ones_are_named(number: str) -> None:
-    with pytest.raises(SettingsError, match=f"name the stack after one of: {ONE}"):
-        accounts.load(number)
+    with pytest.raises(SettingsError, match=f"name the stack after one of: {ACCOUNT}"):
+        accounts.load(number, EXAMPLE)
 
 
 def test_two_platforms_in_one_account_are_refused(apart: Path) -> None:
@@ -109,8 +109,8 @@ def test_two_platforms_in_one_account_are_refused(apart: Path) -> None:
         path = apart / "clusters" / f"{name}2" / "cluster.yaml"
         text = path.read_text().replace(f"name: {name}", f"name: {name}2").replace("shared: shared", "shared: shared2")
         path.write_text(text.replace("stages: [dev, staging, prod]", "stages: [staging2]"))
-    with pytest.raises(SettingsError, match=f"account: {ONE} already has the clusters of shared"):
-        accounts.load(ONE, apart)
+    with pytest.raises(SettingsError, match=f"account: {ACCOUNT} already has the clusters of shared"):
+        accounts.load(ACCOUNT, apart)
 
 
 def test_a_mistake_is_one_message_without_a_traceback() -> None:

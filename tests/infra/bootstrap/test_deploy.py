@@ -3,33 +3,31 @@
 import pytest
 
 from bootstrap import deploy
+from example import ACCOUNT, REGION, shared, stage
 from iam_simulator import permits
-from settings import AwsShared, AwsStage, load_cluster
+from settings import AwsShared, AwsStage
 
-ACCOUNT = "123456789012"
-REGION = {"aws:RequestedRegion": "eu-central-1"}
+THERE = {"aws:RequestedRegion": REGION}
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/ml-platform-boundary"
 
 
-def policies(name: str) -> list[str]:
-    cluster = load_cluster(name)
-    assert isinstance(cluster, AwsStage | AwsShared)
+def policies(cluster: AwsStage | AwsShared) -> list[str]:
     return list(deploy.policies(cluster).values())
 
 
-DEV, SHARED = policies("dev"), policies("shared")
+DEV, SHARED = policies(stage("dev")), policies(shared())
 
 
 def arn(service: str, resource: str) -> str:
-    return f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{resource}"
+    return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
 
 
 def owned(stack: str) -> dict[str, str]:
-    return {**REGION, "aws:ResourceTag/Environment": stack}
+    return {**THERE, "aws:ResourceTag/Environment": stack}
 
 
 def asked(stack: str) -> dict[str, str]:
-    return {**REGION, "aws:RequestTag/Environment": stack}
+    return {**THERE, "aws:RequestTag/Environment": stack}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +43,7 @@ def asked(stack: str) -> dict[str, str]:
 def test_it_makes_things_with_its_tag(action: str, resource: str) -> None:
     assert permits(DEV, action, resource, asked("dev"))
     assert not permits(DEV, action, resource, asked("prod"))
-    assert not permits(DEV, action, resource, REGION)
+    assert not permits(DEV, action, resource, THERE)
     assert not permits(DEV, action, resource, {**asked("dev"), "aws:RequestedRegion": "us-east-1"})
 
 
@@ -66,7 +64,7 @@ def test_it_changes_what_has_its_tag(action: str, resource: str) -> None:
     assert permits(DEV, action, resource, owned("dev"))
     assert not permits(DEV, action, resource, owned("prod"))
     if action != "ec2:RevokeSecurityGroupIngress":  # the default group's rules go before it has a tag
-        assert not permits(DEV, action, resource, REGION)
+        assert not permits(DEV, action, resource, THERE)
 
 
 @pytest.mark.parametrize("action", ["ec2:CreateTags", "kms:TagResource", "logs:TagResource"])
@@ -80,7 +78,7 @@ def test_it_opens_nothing_that_a_key_closes() -> None:
     for action in ("kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom"):
         assert not permits(DEV, action, arn("kms", "key/1"), owned("dev"))
     for action in ("s3:GetObject", "secretsmanager:GetSecretValue", "ssm:GetParameter"):
-        assert not permits([*DEV, *SHARED], action, "*", REGION)
+        assert not permits([*DEV, *SHARED], action, "*", THERE)
 
 
 def test_its_cluster_is_known_by_name() -> None:
@@ -139,8 +137,8 @@ class TestShared:
         assert permits(SHARED, "ecr:PutLifecyclePolicy", arn("ecr", "repository/classifier"), {})
         assert not permits(SHARED, "ecr:PutLifecyclePolicy", arn("ecr", "repository/other"), {})
         for action in ("ecr:PutImage", "ecr:BatchDeleteImage", "ecr:GetAuthorizationToken"):
-            assert not permits(SHARED, action, arn("ecr", "repository/classifier"), REGION)
-        assert permits(SHARED, "ecr:CreatePullThroughCacheRule", "*", REGION)
+            assert not permits(SHARED, action, arn("ecr", "repository/classifier"), THERE)
+        assert permits(SHARED, "ecr:CreatePullThroughCacheRule", "*", THERE)
 
     def test_it_has_no_network_and_no_cluster(self) -> None:
         assert not permits(SHARED, "ec2:DeleteVpc", "*", owned("shared"))

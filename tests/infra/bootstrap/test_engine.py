@@ -15,12 +15,12 @@ from aws import naming
 from control_plane.stack import cache, checkout
 from emulator.process import Emulator, emulator
 from environment import environment
+from example import ACCOUNT, REGION
 from plugins import install
 from settings import AwsShared, Paths, SettingsError, check_stack_file, load_cluster
 
 pytestmark = pytest.mark.tools
 
-ACCOUNT, REGION = "123456789012", "eu-central-1"
 KMS = naming.secrets_provider(ACCOUNT, ACCOUNT, REGION)
 PASSPHRASE = {"PULUMI_CONFIG_PASSPHRASE": "until the key is there"}
 GOLDEN = Path(__file__).parents[1] / "golden" / "bootstrap.urns"

@@ -21,7 +21,7 @@ from settings.aws import SystemNodes
 
 pytestmark = pytest.mark.tools
 
-ACCOUNT = "123456789012"
+ACCOUNT = program.shared().account
 # A stage whose nodes are groups; no committed one is.
 MANAGED = "dev, managed"
 STACKS = ("local", *program.AWS_STACKS, MANAGED, ACCOUNT)
@@ -39,7 +39,7 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Given]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ML_PLATFORM_STATE_DIR", str(state))
         recorded = {stack: program.run(stack) for stack in ("local", *program.AWS_STACKS)}
-        recorded[MANAGED] = record(compose_managed, "dev", {program.SHARED_STACK: program.SHARED_OUTPUTS})
+        recorded[MANAGED] = record(compose_managed, "dev", program.shared_outputs(program.shared()))
     recorded[ACCOUNT] = record(lambda: runpy.run_path(str(BOOTSTRAP)), stack=ACCOUNT, project="ml-platform-bootstrap")
     return {stack: policy_engine.of_record(found) for stack, found in recorded.items()}
 

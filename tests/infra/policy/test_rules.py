@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 import policy_engine
-from policy import registry
+from example import CLAIM
+from policy import registry, stacks
 from policy_engine import Given, Said
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -21,6 +22,12 @@ RULES = {rule.name.replace("-", "_"): rule for rule in registry.RULES}
 # Properties that hold a document as text, which fixtures write as YAML.
 DOCUMENTS = ("assumeRolePolicy", "policy", "repositoryPolicy")
 Case = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fixtures trust the example's repository."""
+    monkeypatch.setattr(stacks, "repository", lambda: CLAIM)
 
 
 class _Loader(yaml.SafeLoader):

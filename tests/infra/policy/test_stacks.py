@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from example import ACCOUNT, CLAIM, EXAMPLE
 from policy import stacks
 from policy.stacks import STRICT, Facts
-from settings import ROOT, SettingsError
+from settings import SettingsError
 
 
 @pytest.mark.parametrize(
@@ -20,17 +21,16 @@ from settings import ROOT, SettingsError
     ],
 )
 def test_a_cluster_file_says_what_is_asked(stack: str, expected: Facts) -> None:
-    assert stacks.facts(stack) == expected
+    assert stacks.facts(stack, EXAMPLE) == expected
 
 
 def test_nothing_is_forgiven_without_one() -> None:
-    assert stacks.facts("123456789012") == STRICT == Facts(local=False, production=True, protect=True)
+    assert stacks.facts(ACCOUNT) == STRICT == Facts(local=False, production=True, protect=True)
 
 
 def test_production_stays_so_where_a_merged_change_lifted_its_protection(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "clusters" / "shared", tmp_path / "clusters" / "shared")
-    for name in ("dev", "staging"):
-        shutil.copytree(ROOT / "clusters" / name, tmp_path / "clusters" / name)
+    for name in ("shared", "dev", "staging"):
+        shutil.copytree(EXAMPLE / "clusters" / name, tmp_path / "clusters" / name)
     path = tmp_path / "clusters" / "staging" / "cluster.yaml"
     path.write_text(path.read_text().replace("protect: false", "protect: true"))
     shared = tmp_path / "clusters" / "shared" / "cluster.yaml"
@@ -47,5 +47,5 @@ def test_a_wrong_cluster_file_is_told(tmp_path: Path) -> None:
 
 
 def test_the_repository_is_that_of_the_clusters_on_aws(tmp_path: Path) -> None:
-    assert stacks.repository() == "owner@123456/platform@456789"
+    assert stacks.repository(EXAMPLE) == CLAIM
     assert stacks.repository(tmp_path) is None

@@ -3,18 +3,13 @@
 import pytest
 from pydantic import ValidationError
 
-from settings import AwsStage, load_cluster
+from example import stage
+from settings import AwsStage
 from settings.aws import GitHub
 
 
-def dev() -> AwsStage:
-    cluster = load_cluster("dev")
-    assert isinstance(cluster, AwsStage)
-    return cluster
-
-
 def test_names_are_those_of_python() -> None:
-    cluster = dev()
+    cluster = stage("dev")
     assert cluster.network.flow_log_days == 14
     assert cluster.kubernetes.system_nodes is None
     assert cluster.retention.key_deletion_days == 7
@@ -23,13 +18,13 @@ def test_names_are_those_of_python() -> None:
 
 
 def test_the_gpu_pool_is_optional() -> None:
-    document = dev().model_dump(by_alias=True)
+    document = stage("dev").model_dump(by_alias=True)
     del document["gpu"]
     assert AwsStage.model_validate(document).gpu is None
 
 
 def test_a_managed_cluster_has_system_nodes() -> None:
-    document = dev().model_dump(by_alias=True)
+    document = stage("dev").model_dump(by_alias=True)
     document["kubernetes"] |= {
         "compute": "managed",
         "systemNodes": {"instanceTypes": ["m7i.large"], "min": 2, "max": 4},
@@ -40,14 +35,14 @@ def test_a_managed_cluster_has_system_nodes() -> None:
 
 
 def test_people_reach_the_endpoint_from_listed_ranges() -> None:
-    document = dev().model_dump(by_alias=True)
+    document = stage("dev").model_dump(by_alias=True)
     document["kubernetes"]["publicCidrs"] = ["203.0.113.0/24", "198.51.100.7/32"]
     assert AwsStage.model_validate(document).kubernetes.public_cidrs == ["203.0.113.0/24", "198.51.100.7/32"]
 
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        dev().protect = True  # type: ignore[misc]
+        stage("dev").protect = True  # type: ignore[misc]
 
 
 def test_github_names_a_repository_with_its_numbers_or_without() -> None:

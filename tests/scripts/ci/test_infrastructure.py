@@ -17,6 +17,7 @@ import yaml
 from aws import emulation
 from control_plane.stack import cache
 from emulator.process import Emulator, emulator
+from example import ACCOUNT, EXAMPLE
 from settings import ROOT
 
 pytestmark = pytest.mark.tools
@@ -62,7 +63,7 @@ aws.cloudwatch.LogGroup("untagged", retention_in_days=7, opts=here)
 
 
 def cluster_file(name: str, **changes: Any) -> str:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "clusters" / name / "cluster.yaml").read_text())
+    document: dict[str, Any] = yaml.safe_load((EXAMPLE / "clusters" / name / "cluster.yaml").read_text())
     for path, value in changes.items():
         *parents, key = path.split("__")
         place = document
@@ -113,7 +114,7 @@ def project(
 def _empty(aws: Emulator) -> None:
     """An account as infra/bootstrap leaves it."""
     s3, logs = aws.client("s3"), aws.client("logs")
-    bucket = "ml-platform-state-123456789012"
+    bucket = f"ml-platform-state-{ACCOUNT}"
     for one in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
         s3.delete_object(Bucket=bucket, Key=one["Key"])
     for group in logs.describe_log_groups()["logGroups"]:

@@ -22,6 +22,7 @@ from cli.failure import BadInput, Failure
 from cli.steps import Runner
 from control_plane.stack import cache
 from emulator.process import Emulator, emulator
+from example import ACCOUNT, EXAMPLE, REPOSITORY
 from settings import ROOT, Paths
 
 PROGRAM = """
@@ -44,7 +45,7 @@ else:
 
 
 def write_cluster(root: Path, name: str, **changes: Any) -> None:
-    document = {**yaml.safe_load((ROOT / "clusters" / name / "cluster.yaml").read_text()), **changes}
+    document = {**yaml.safe_load((EXAMPLE / "clusters" / name / "cluster.yaml").read_text()), **changes}
     path = root / "clusters" / name / "cluster.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document))
@@ -79,7 +80,7 @@ def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
     git(tmp_path, "clone", "--quiet", "--bare", str(root), str(forge))
     home = tmp_path / "home"
     home.mkdir()
-    (home / ".gitconfig").write_text(f'[url "{forge}"]\n\tinsteadOf = https://github.com/owner/platform.git\n')
+    (home / ".gitconfig").write_text(f'[url "{forge}"]\n\tinsteadOf = https://github.com/{REPOSITORY}.git\n')
     monkeypatch.setenv("HOME", str(home))
     paths = Paths(tmp_path / "state", tmp_path / "cache")
     base = {"HOME": str(home), "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"}
@@ -114,14 +115,14 @@ class TestCredentials:
     def test_without_any_one_line_says_how_to_log_in(self, dev: Environment) -> None:
         with pytest.raises(BadInput, match="there are no AWS credentials here") as caught:
             dev.check_credentials()
-        assert "log in to account 123456789012" in caught.value.fix
+        assert f"log in to account {ACCOUNT}" in caught.value.fix
 
     @pytest.mark.tools
     def test_those_of_another_account_are_refused(self, dev: Environment, account: Emulator) -> None:
         there = logged_in(dev, account)
         assert there.check_credentials().startswith("arn:aws:")
         elsewhere = replace(there, cluster=there.cluster.model_copy(update={"account": "210987654321"}))
-        with pytest.raises(BadInput, match="are of account 123456789012, and dev is in 210987654321"):
+        with pytest.raises(BadInput, match=f"are of account {ACCOUNT}, and dev is in 210987654321"):
             elsewhere.check_credentials()
 
     def test_an_environment_must_be_one_on_aws(self) -> None:

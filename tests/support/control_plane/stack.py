@@ -16,11 +16,12 @@ import yaml
 import host_state
 from control_plane.kubernetes import ControlPlane, control_plane
 from control_plane.object_store import object_store
+from example import EXAMPLE
 from runner_harness.process import tool
+from settings import ROOT
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 # What the program reads; the rest of the checkout is not its business.
-PROGRAM = ("Pulumi.yaml", "argocd", "clusters", "infra")
+PROGRAM = ("Pulumi.yaml", "argocd", "infra")
 ROLES = {"pulumi": "userplus", "dvc": "user", "release": "user"}
 
 
@@ -85,16 +86,17 @@ def local_stack(work: Path) -> Iterator[Stack]:
 
 
 def checkout(root: Path, changes: Mapping[str, dict[str, Any]]) -> None:
-    """A git repository with the program; `changes` are merged into the clusters' files."""
+    """A git repository with the program and the example's clusters; `changes` are merged into their files."""
     root.mkdir(parents=True)
+    shutil.copytree(EXAMPLE / "clusters", root / "clusters")
     for name in PROGRAM:
-        source = CHECKOUT / name
+        source = ROOT / name
         if source.is_file():
             shutil.copyfile(source, root / name)
         else:
-            ignored = shutil.ignore_patterns("__pycache__", "Pulumi.local.yaml", "ansible", "images", "toolchain")
+            ignored = shutil.ignore_patterns("__pycache__", "ansible", "images", "toolchain")
             shutil.copytree(source, root / name, ignore=ignored)
-    shutil.copyfile(CHECKOUT / ".gitignore", root / ".gitignore")
+    shutil.copyfile(ROOT / ".gitignore", root / ".gitignore")
     for cluster, change in changes.items():
         path = root / "clusters" / cluster / "cluster.yaml"
         path.write_text(yaml.safe_dump(_merged(yaml.safe_load(path.read_text()), change)))

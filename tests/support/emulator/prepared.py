@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from aws import naming
-from settings import ROOT, AwsShared, AwsStage, cluster_names, load_cluster
+from settings import AwsShared, AwsStage, cluster_names, load_cluster
 
 
-def account_number() -> str:
-    """The account of what stages share; an emulator is one account."""
-    cluster = load_cluster("shared")
+def account(root: Path) -> tuple[str, str]:
+    """The number and the region of what stages share in the checkout at `root`; an emulator is one account."""
+    cluster = load_cluster("shared", root)
     assert isinstance(cluster, AwsShared)
-    return cluster.account
+    return cluster.account, cluster.region
 
 
-def prepare(client: Callable[[str], Any], root: Path = ROOT) -> None:
+def prepare(client: Callable[[str], Any], root: Path) -> None:
     """For every cluster on AWS that the checkout at `root` describes; `client` makes one of a service."""
     roles = set()
     for name in cluster_names(root):

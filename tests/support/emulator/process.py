@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from example import EXAMPLE
 from settings import ROOT
 
 STOP_SECONDS = 60
@@ -41,10 +42,11 @@ class Emulator:
 
 
 @contextmanager
-def emulator(work: Path, *arguments: str) -> Iterator[Emulator]:
+def emulator(work: Path, *arguments: str, checkout: Path = EXAMPLE) -> Iterator[Emulator]:
     """Until the block ends, with its clusters' API servers; `arguments` as `python -m emulator --help` has them."""
     work.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "emulator", "--until-stdin-closes", f"--state={work}", *arguments]
+    places = (f"--state={work}", f"--checkout={checkout}")
+    command = [sys.executable, "-m", "emulator", "--until-stdin-closes", *places, *arguments]
     found = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / part) for part in ("tests/support", "infra"))}
     log = work / "emulator.log"
     with log.open("ab") as output:

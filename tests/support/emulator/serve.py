@@ -1,0 +1,73 @@
+"""The emulator's process: moto with the extension behind one port. Importing it needs moto's environment."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import make_server
+
+from emulator import account, prepared, strict
+from emulator.account import ACCESS_KEY, SECRET_KEY
+from emulator.api_servers import NoServers, Servers
+from emulator.app import WEBHOOK, App
+from emulator.ecr import Ecr
+from emulator.eks import Eks
+from emulator.process import Emulator
+
+
+class Handler(MotoRequestHandler):
+    """Says nothing about requests that went well."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        if str(code).startswith("5"):
+            super().log_request(code, size)
+
+
+def serve(options: argparse.Namespace, region: str) -> int:
+    """Emulate one account in `region` as the options of `python -m emulator` say, until a signal."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.getLogger("werkzeug").setLevel(logging.INFO)
+    strict.install()
+    account.issue_administrator(region)
+    strict.without_default_network(region)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with tempfile.TemporaryDirectory(prefix="aws-emulator-", dir=options.state) as work:
+        server = make_server(options.address, options.port, lambda *_: [], threaded=True, request_handler=Handler)
+        url = f"http://{options.address}:{server.server_port}"
+        servers = NoServers() if options.no_api_servers else Servers(Path(work), f"{url}{WEBHOOK}")
+        server.app = App(Eks(servers, options.seconds), Ecr())
+        thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
+        thread.start()
+        emulated = Emulator(_variables(url, region), os.getpid())
+        if options.prepared:
+            prepared.prepare(emulated.client, options.checkout)
+        _announce(emulated)
+        if options.until_stdin_closes:
+            threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), daemon=True).start()
+        stop.wait()
+        servers.stop()
+        server.shutdown()
+    return 0
+
+
+def _variables(url: str, region: str) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": region,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+    }
+
+
+def _announce(emulated: Emulator) -> None:
+    for name, value in emulated.variables.items():
+        print(f"export {name}={value}")
+    print("ready", flush=True)

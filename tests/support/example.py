@@ -1,0 +1,23 @@
+"""A platform whose facts tests may state: the clusters under `tests/example`, whatever a team writes into its own."""
+
+from settings import ROOT, AwsShared, AwsStage, load_cluster
+
+# As the root of a checkout, for what reads `clusters/` of one.
+EXAMPLE = ROOT / "tests" / "example"
+ACCOUNT, REGION = "123456789012", "eu-central-1"
+# The repository on GitHub, plain and with its numbers as GitHub's tokens name it.
+REPOSITORY, CLAIM = "owner/platform", "owner@123456/platform@456789"
+
+
+def stage(name: str) -> AwsStage:
+    """The settings of a stage on AWS."""
+    found = load_cluster(name, EXAMPLE)
+    assert isinstance(found, AwsStage)
+    return found
+
+
+def shared() -> AwsShared:
+    """The settings of what they share."""
+    found = load_cluster("shared", EXAMPLE)
+    assert isinstance(found, AwsShared)
+    return found
