@@ -15,10 +15,12 @@ from settings import ROOT, AwsShared, AwsStage, check_stack_file, cluster_names,
 from settings.aws import AwsStage as Model
 
 STAGES = ("dev", "staging", "prod")
-# Sizes, zones, protection, NAT, spot and retention; and what no two stages may have in common.
+# Accounts, sizes, zones, protection, NAT, spot and retention; and what no two stages may have in common.
 MAY_DIFFER = {
     "name",
     "stages",
+    "account",
+    "kubernetes.administrators",
     "network.cidr",
     "network.zones",
     "network.nat",

@@ -16,9 +16,11 @@ from cli import git, loop
 from emulator.process import Emulator, emulator
 from forge import PullRequest
 from live import Platform, eventually
+from program import shared
 from settings import ROOT
 
 STACK = "shared"
+DAYS = shared().retention.untagged_image_days
 FILE = f"clusters/{STACK}/cluster.yaml"
 VARIABLE = "AWS_ENDPOINT_URL"
 SECONDS = 300
@@ -101,9 +103,9 @@ def test_a_change_is_previewed_and_its_merge_applied(
     live.verb("up", "--environment", STACK)
     for name in (VARIABLE, *emulation.CREDENTIALS):
         monkeypatch.delenv(name)
-    assert untagged_days(account) == {14}
+    assert untagged_days(account) == {DAYS}
 
-    opened.append(live.propose("Keep untagged images longer", kept_days(30), FILE))
+    opened.append(live.propose("Keep untagged images longer", kept_days(DAYS + 1), FILE))
     pull = opened[-1]
     state, description = judged(live, pull.head_sha, "infrastructure")
     assert state == "success", description
@@ -113,12 +115,12 @@ def test_a_change_is_previewed_and_its_merge_applied(
     (comment,) = [one for one in live.member.comments(pull.number) if "ml-platform:infrastructure" in one.body]
     assert comment.author == loop.BOT
     assert "aws:ecr/lifecyclePolicy:LifecyclePolicy" in comment.body
-    assert untagged_days(account) == {14}
+    assert untagged_days(account) == {DAYS}
 
     sha = merged(live, pull)
     state, description = judged(live, sha, f"apply/{STACK}")
     assert state == "success", description
-    assert untagged_days(account) == {30}
+    assert untagged_days(account) == {DAYS + 1}
 
     opened.append(live.propose("Say something", lambda text: f"# Something.\n{text}", FILE))
     state, description = judged(live, opened[-1].head_sha, "infrastructure")
@@ -126,9 +128,9 @@ def test_a_change_is_previewed_and_its_merge_applied(
 
 
 def test_main_is_left_as_it_was(live: Platform, account: Emulator, opened: list[PullRequest]) -> None:
-    opened.append(live.propose("Keep untagged images as before", kept_days(14), FILE))
+    opened.append(live.propose("Keep untagged images as before", kept_days(DAYS), FILE))
     pull = opened[-1]
     assert judged(live, pull.head_sha, "infrastructure")[0] == "success"
     sha = merged(live, pull)
     assert judged(live, sha, f"apply/{STACK}")[0] == "success"
-    assert untagged_days(account) == {14}
+    assert untagged_days(account) == {DAYS}

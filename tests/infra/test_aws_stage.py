@@ -9,10 +9,10 @@ import aws_stage
 import example
 import program
 from aws import naming
-from example import ACCOUNT, EXAMPLE, REGION, REPOSITORY
+from example import ACCOUNT, REGION, REPOSITORY
 from recording import Recording, record
 from runner_harness.process import tool
-from settings import AwsStage, Paths, SettingsError, load_cluster
+from settings import AwsStage, Paths, SettingsError
 from settings.aws import SystemNodes
 
 pytestmark = pytest.mark.tools
@@ -30,9 +30,8 @@ def stage(**changes: dict[str, Any]) -> AwsStage:
 
 def compose(cluster: AwsStage) -> Recording:
     tool("kustomize")
-    outputs = program.shared_outputs(example.shared())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aws_stage, "load_cluster", lambda name: load_cluster(name, EXAMPLE))
+    with example.instead():
+        outputs = program.shared_outputs(example.shared())
         return record(lambda: aws_stage.compose(cluster, Paths.from_environment()), "dev", outputs)
 
 

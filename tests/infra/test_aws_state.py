@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 
 import aws_state
 from environment import emulated_stack_file
-from example import ACCOUNT, REGION, stage
+from example import ACCOUNT, EXAMPLE, REGION, stage
 from settings import Paths, SettingsError
 
 DEV = stage("dev")
@@ -44,15 +44,15 @@ def bucket(variables: dict[str, str]) -> Iterator[None]:
     ("name", "there"), [("dev.json", True), ("dev.json.zst", True), ("dev.json.bak", False), ("dev.jsonnet", False)]
 )
 def test_a_stack_is_there_when_its_state_is(variables: dict[str, str], name: str, there: bool) -> None:
-    assert not aws_state.exists(DEV, variables)
+    assert not aws_state.exists(DEV, variables, EXAMPLE)
     client = aws_state.client("s3", variables)
     client.put_object(Bucket=BUCKET, Key=f".pulumi/stacks/ml-platform/{name}", Body=b"{}")
-    assert aws_state.exists(DEV, variables) is there
+    assert aws_state.exists(DEV, variables, EXAMPLE) is there
 
 
 def test_an_account_that_was_never_set_up_is_told_apart(variables: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=rf"s3://{BUCKET}: there is no such bucket; it is made once an account"):
-        aws_state.exists(DEV, variables)
+        aws_state.exists(DEV, variables, EXAMPLE)
 
 
 def test_without_credentials_it_says_how_to_get_some(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -61,12 +61,12 @@ def test_without_credentials_it_says_how_to_get_some(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with pytest.raises(SettingsError, match=f"there are no AWS credentials here; log in to account {ACCOUNT}"):
-        aws_state.exists(DEV, {"AWS_REGION": REGION})
+        aws_state.exists(DEV, {"AWS_REGION": REGION}, EXAMPLE)
 
 
 def test_a_network_that_is_away_is_no_missing_stack() -> None:
     with pytest.raises(SettingsError, match=rf"s3://{BUCKET}: cannot be read"):
-        aws_state.exists(DEV, {**LOGIN, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+        aws_state.exists(DEV, {**LOGIN, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, EXAMPLE)
 
 
 class TestEmulatedSettings:

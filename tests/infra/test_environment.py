@@ -5,7 +5,7 @@ from pathlib import Path
 
 import facts
 from environment import environment
-from example import ACCOUNT, REGION, shared, stage
+from example import ACCOUNT, EXAMPLE, REGION, shared, stage
 from settings import Paths, cluster_names, load_cluster, load_local
 
 CLUSTER = load_local("local")
@@ -49,7 +49,7 @@ class TestAws:
     """An environment on AWS: whose credentials to use stays the caller's choice."""
 
     def test_state_and_cluster_are_found_without_any_credential(self) -> None:
-        variables = environment(stage("dev"), PATHS, {})
+        variables = environment(stage("dev"), PATHS, {}, EXAMPLE)
         assert variables["PULUMI_BACKEND_URL"] == f"s3://ml-platform-state-{ACCOUNT}?region={REGION}"
         assert variables["PULUMI_STACK"] == "dev"
         assert variables["PULUMI_OPTION_POLICY_PACK"].endswith("infra/policy")
@@ -58,14 +58,14 @@ class TestAws:
 
     def test_what_a_local_cluster_left_in_the_shell_is_put_right(self) -> None:
         left = environment(CLUSTER, PATHS, {})
-        found = {**left, **environment(stage("dev"), PATHS, left)}
+        found = {**left, **environment(stage("dev"), PATHS, left, EXAMPLE)}
         assert not found["AWS_CONFIG_FILE"].startswith("/state")
         assert not found["AWS_SHARED_CREDENTIALS_FILE"].startswith("/state")
-        assert "AWS_CONFIG_FILE" not in environment(stage("dev"), PATHS, {"AWS_CONFIG_FILE": "/my/own"})
+        assert "AWS_CONFIG_FILE" not in environment(stage("dev"), PATHS, {"AWS_CONFIG_FILE": "/my/own"}, EXAMPLE)
 
     def test_an_emulator_brings_its_credentials_and_settings_out_of_the_checkout(self) -> None:
         base = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5001/", "AWS_ENDPOINT_URL_S3": "http://10.0.0.1:7070"}
-        variables = environment(shared(), PATHS, base)
+        variables = environment(shared(), PATHS, base, EXAMPLE)
         assert variables["AWS_ENDPOINT_URL"] == variables["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:5001"
         assert variables["AWS_ACCESS_KEY_ID"] == "emulator"
         assert variables["PULUMI_OPTION_CONFIG_FILE"] == "/state/aws/emulator/Pulumi.shared.yaml"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
+import example
 import host_state
 import program
 from recording import Recording
@@ -44,9 +45,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recordings(state: Path) -> dict[str, Recording]:
-    """Every stack, on a host whose state is there."""
+    """Every stack of the example, on a host whose state is there."""
     tool("kustomize")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, example.instead():
         patch.setenv("ML_PLATFORM_STATE_DIR", str(state))
         return {stack: program.run(stack, CONFIG if stack in program.STAGES else None) for stack in STACKS}
 
@@ -62,7 +63,7 @@ def recorded(recordings: dict[str, Recording], stack: str) -> Recording:
 
 
 def test_every_cluster_is_a_stack() -> None:
-    assert set(STACKS) == set(cluster_names())
+    assert set(STACKS) == set(cluster_names(example.EXAMPLE))
 
 
 def test_the_urns_are_these(stack: str, recorded: Recording) -> None:

@@ -1,5 +1,9 @@
 """A platform whose facts tests may state: the clusters under `tests/example`, whatever a team writes into its own."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
 from settings import ROOT, AwsShared, AwsStage, load_cluster
 
 # As the root of a checkout, for what reads `clusters/` of one.
@@ -7,6 +11,13 @@ EXAMPLE = ROOT / "tests" / "example"
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 # The repository on GitHub, plain and with its numbers as GitHub's tokens name it.
 REPOSITORY, CLAIM = "owner/platform", "owner@123456/platform@456789"
+
+
+@contextmanager
+def instead() -> Iterator[None]:
+    """Whoever reads a cluster without saying where reads the example's, until the block ends."""
+    with mock.patch.object(load_cluster, "__defaults__", (EXAMPLE,)):
+        yield
 
 
 def stage(name: str) -> AwsStage:
