@@ -73,7 +73,8 @@ class Upload(bentoml.IODescriptor):
 
 def _refused(message: str) -> ValidationError:
     """An error that BentoML answers with status 400 and the message."""
-    problem = InitErrorDetails(type=PydanticCustomError("image", "{message}", {"message": message}), loc=("image",))
+    kind = PydanticCustomError("image", "{message}", {"message": message})
+    problem = InitErrorDetails(type=kind, loc=("image",), input=None)
     return ValidationError.from_exception_data("Upload", [problem])
 
 

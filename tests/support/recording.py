@@ -95,12 +95,12 @@ class _Monitor(MockMonitor):
         return f"urn:pulumi:{self.stack}::{self.project}::{qualified}::{name}"
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802 - gRPC names its methods
-        response = super().ReadResource(request)
+        response = super().ReadResource(request)  # type: ignore[no-untyped-call]
         self._record(request, request.properties, response.urn)
         return response
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != "pulumi:pulumi:Stack":
             self._record(request, request.object, response.urn)
         return response
@@ -148,7 +148,7 @@ def record(
         program()
         return pulumi.Output.all(**root.outputs).apply(monitor.recording.outputs.update)
 
-    pulumi.runtime.test(run)()
+    pulumi.runtime.test(run)()  # type: ignore[no-untyped-call]
     return monitor.recording
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.iam.models import AccessKey, get_account_id_from, iam_backends
 from moto.kms.models import kms_backends
@@ -39,10 +39,10 @@ class Where:
 
 def issue_administrator(region: str) -> None:
     """Let STS know the administrator's access key, as if the role had been assumed with it."""
-    key = AccessKey(None, "ASIA", DEFAULT_ACCOUNT_ID)
+    key = AccessKey(None, "ASIA", DEFAULT_ACCOUNT_ID)  # type: ignore[abstract]
     key.access_key_id, key.secret_access_key = ACCESS_KEY, SECRET_KEY
     assumed = AssumedRole(DEFAULT_ACCOUNT_ID, region, key, "tests", ADMINISTRATOR, "", 365 * 86400, "")
-    assumed.session_token = None  # so that key and secret are enough
+    assumed.session_token = None  # type: ignore[assignment] # so that key and secret are enough
     sts_backends[DEFAULT_ACCOUNT_ID][PARTITION].assumed_roles.append(assumed)
 
 

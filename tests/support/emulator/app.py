@@ -44,14 +44,15 @@ class App:
             response = self._extension(environ, *scope.groups())
             if response is not None:
                 return response(environ, start)
-        return self._moto(environ, start)
+        answer: Iterable[bytes] = self._moto(environ, start)
+        return answer
 
     def _extension(self, environ: dict[str, Any], key: str, region: str, service: str) -> Response | None:
         """The extension's answer; None for what is moto's."""
         backend, whole = self._services[service]
         http = HttpRequest(environ)
         # Its body is read only once, so not before it is known to be ours.
-        head = Request(http.method, environ["RAW_URI"], http.headers, b"")
+        head = Request(http.method, environ["RAW_URI"], dict(http.headers), b"")
         found = wire.operation(service, head)
         method = getattr(backend, wire.method_name(found), None) if found else None
         if method is None and not whole:

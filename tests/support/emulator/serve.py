@@ -51,11 +51,16 @@ def serve(options: argparse.Namespace, region: str) -> int:
             prepared.prepare(emulated.client, options.checkout)
         _announce(emulated)
         if options.until_stdin_closes:
-            threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), daemon=True).start()
+            threading.Thread(target=_set_at_end_of_input, args=(stop,), daemon=True).start()
         stop.wait()
         servers.stop()
         server.shutdown()
     return 0
+
+
+def _set_at_end_of_input(stop: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    stop.set()
 
 
 def _variables(url: str, region: str) -> dict[str, str]:

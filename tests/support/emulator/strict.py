@@ -7,7 +7,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend, ec2_backends
 
@@ -56,7 +56,7 @@ def _take_interface_with_gateway() -> None:
         self.enis.pop(card.id, None)
         return gateway
 
-    EC2Backend.delete_nat_gateway = delete
+    EC2Backend.delete_nat_gateway = delete  # type: ignore[method-assign]
 
 
 def _subnet_users(backend: Any, subnet_id: str) -> Iterator[str]:
