@@ -70,7 +70,7 @@ def _aws(cluster: AwsStage | AwsShared, paths: Paths, base: Mapping[str, str], r
         if base.get(variable) == str(local):
             variables[variable] = str(Path.home() / ".aws" / usual)
     if endpoint := emulation.endpoint(base):
-        variables |= emulation.CREDENTIALS
+        variables |= emulation.credentials(cluster.account)
         variables |= {
             # For single services too, which a shell may have set for another store.
             **{name: endpoint for name in base if name.startswith(emulation.VARIABLE)},

@@ -11,9 +11,13 @@ from urllib.parse import urlsplit
 from settings import SettingsError
 
 VARIABLE = "AWS_ENDPOINT_URL"
-# An emulator asks for credentials and checks none. Emulated secrets are encrypted by a passphrase that is none.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "emulator", "AWS_SECRET_ACCESS_KEY": "emulator"}
+# Emulated secrets are encrypted by a passphrase that is none.
 PASSPHRASE = "emulator"  # noqa: S105
+
+
+def credentials(account: str) -> dict[str, str]:
+    """Those of an emulated account, which its access key names in an access key's length. The secret is none."""
+    return {"AWS_ACCESS_KEY_ID": f"EMULATOR{account}", "AWS_SECRET_ACCESS_KEY": "emulator"}
 
 
 def endpoint(variables: Mapping[str, str] = os.environ) -> str | None:

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import pytest
 
-from aws import emulation
 from cli import git, loop
 from emulator.process import Emulator, emulator
 from forge import PullRequest
@@ -98,10 +97,10 @@ def opened(live: Platform) -> Iterator[list[PullRequest]]:
 def test_a_change_is_previewed_and_its_merge_applied(
     live: Platform, account: Emulator, opened: list[PullRequest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {VARIABLE: account.url, **emulation.CREDENTIALS}.items():
+    for name, value in account.variables.items():
         monkeypatch.setenv(name, value)
     live.verb("up", "--environment", STACK)
-    for name in (VARIABLE, *emulation.CREDENTIALS):
+    for name in account.variables:
         monkeypatch.delenv(name)
     assert untagged_days(account) == {DAYS}
 

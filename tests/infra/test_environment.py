@@ -67,5 +67,5 @@ class TestAws:
         base = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5001/", "AWS_ENDPOINT_URL_S3": "http://10.0.0.1:7070"}
         variables = environment(shared(), PATHS, base, EXAMPLE)
         assert variables["AWS_ENDPOINT_URL"] == variables["AWS_ENDPOINT_URL_S3"] == "http://127.0.0.1:5001"
-        assert variables["AWS_ACCESS_KEY_ID"] == "emulator"
+        assert variables["AWS_ACCESS_KEY_ID"] == f"EMULATOR{ACCOUNT}"
         assert variables["PULUMI_OPTION_CONFIG_FILE"] == "/state/aws/emulator/Pulumi.shared.yaml"

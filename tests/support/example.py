@@ -9,6 +9,7 @@ from settings import ROOT, AwsShared, AwsStage, load_cluster
 # As the root of a checkout, for what reads `clusters/` of one.
 EXAMPLE = ROOT / "tests" / "example"
 ACCOUNT, REGION = "123456789012", "eu-central-1"
+ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/platform-engineer"
 # The repository on GitHub, plain and with its numbers as GitHub's tokens name it.
 REPOSITORY, CLAIM = "owner/platform", "owner@123456/platform@456789"
 

@@ -65,7 +65,7 @@ def environment(
     """
     match source(variables):
         case Source.EMULATOR:
-            found = {**emulation.CREDENTIALS, emulation.VARIABLE: variables[emulation.VARIABLE]}
+            found = {**emulation.credentials(cluster.account), emulation.VARIABLE: variables[emulation.VARIABLE]}
         case Source.OIDC:
             name = naming.preview_role() if purpose == "preview" else naming.deploy_role(cluster.name)
             found = _assume(naming.role_arn(cluster.account, name), cluster.region, _identity(variables), sts)

@@ -1,5 +1,6 @@
 """Pull-through cache rules and repository creation templates."""
 
+import json
 from typing import Any
 
 import pytest
@@ -21,6 +22,18 @@ def test_pull_through_cache_rules(ecr: Any) -> None:
     ecr.delete_pull_through_cache_rule(ecrRepositoryPrefix="quay.io")
     with pytest.raises(ecr.exceptions.PullThroughCacheRuleNotFoundException):
         ecr.describe_pull_through_cache_rules(ecrRepositoryPrefixes=["quay.io"])
+
+
+def test_registry_policy_lets_others_fill_caches_and_nothing_wilder(ecr: Any) -> None:
+    def policy(*actions: str) -> str:
+        statement = {"Sid": "Fill", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::210987654321:root"}}
+        return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, "Action": actions, "Resource": "*"}]})
+
+    ecr.put_registry_policy(policyText=policy("ecr:BatchImportUpstreamImage", "ecr:CreateRepository"))
+    assert "ecr:BatchImportUpstreamImage" in ecr.get_registry_policy()["policyText"]
+    ecr.delete_registry_policy()
+    with pytest.raises(ecr.exceptions.InvalidParameterException, match="Invalid registry policy"):
+        ecr.put_registry_policy(policyText=policy("ecr:DeleteRepository"))
 
 
 def test_upstreams_that_need_a_credential_or_do_not_exist(ecr: Any) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from emulator.account import ADMINISTRATOR
 from emulator.eks_access import CLUSTER_ADMIN
 from emulator.inventory import inventory
 from emulator.process import Emulator
+from example import ADMINISTRATOR
 
 AUTO: dict[str, Any] = {
     "bootstrapSelfManagedAddons": False,

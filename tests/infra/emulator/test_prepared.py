@@ -1,33 +1,49 @@
-"""An emulated account is that of what a checkout's stages share, and has what its own clusters name."""
+"""The emulated accounts are those of a checkout's clusters, and each has what its own clusters name."""
 
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from emulator.process import emulator
+import pytest
+
+from emulator.process import Emulator, emulator
 from example import ACCOUNT, EXAMPLE, REGION
 from settings import ROOT
 
-NUMBER, THERE = "222233334444", "eu-west-1"
+SHARED, PROD, THERE = "222233334444", "210987654321", "eu-west-1"
 
 
-def test_clusters_of_other_accounts_are_not_in_it(tmp_path: Path) -> None:
-    shutil.copytree(EXAMPLE / "clusters", tmp_path / "clusters")
-    for path in tmp_path.glob("clusters/*/cluster.yaml"):
-        number = "210987654321" if path.parent.name == "prod" else NUMBER
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """Another region's, with an account for prod alone."""
+    root = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(EXAMPLE / "clusters", root / "clusters")
+    for path in root.glob("clusters/*/cluster.yaml"):
+        number = PROD if path.parent.name == "prod" else SHARED
         path.write_text(path.read_text().replace(ACCOUNT, number).replace(REGION, THERE))
+    with emulator(root / "aws", "--no-api-servers", "--prepared", checkout=root) as found:
+        yield found
 
-    with emulator(tmp_path / "aws", "--no-api-servers", "--prepared", checkout=tmp_path) as aws:
-        assert aws.client("sts").get_caller_identity()["Account"] == NUMBER
-        assert aws.variables["AWS_REGION"] == THERE
-        assert [one["Name"] for one in aws.client("s3").list_buckets()["Buckets"]] == [f"ml-platform-state-{NUMBER}"]
-        assert {one["RoleName"] for one in aws.client("iam").list_roles()["Roles"]} == {
-            "ml-platform-deploy-dev",
-            "ml-platform-deploy-shared",
-            "ml-platform-deploy-staging",
-            "platform-engineer",
-        }
+
+def test_the_shared_account_keeps_the_state(aws: Emulator) -> None:
+    assert aws.variables["AWS_REGION"] == THERE
+    assert aws.client("sts").get_caller_identity()["Account"] == SHARED
+    assert [one["Name"] for one in aws.client("s3").list_buckets()["Buckets"]] == [f"ml-platform-state-{SHARED}"]
+    assert aws.within(PROD).client("s3").list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize(("account", "stacks"), [(SHARED, ["dev", "shared", "staging"]), (PROD, ["prod"])])
+def test_each_account_has_the_roles_of_its_clusters(aws: Emulator, account: str, stacks: list[str]) -> None:
+    iam = aws.within(account).client("iam")
+    roles = {one["RoleName"] for one in iam.list_roles()["Roles"]}
+    assert roles == {"platform-engineer", *(f"ml-platform-deploy-{stack}" for stack in stacks)}
+    assert [one["PolicyName"] for one in iam.list_policies(Scope="Local")["Policies"]] == ["ml-platform-boundary"]
+
+
+def test_its_network_is_empty(aws: Emulator) -> None:
+    assert aws.within(PROD).client("ec2").describe_vpcs()["Vpcs"] == []
 
 
 def test_a_checkout_without_an_account_is_refused_in_a_line(tmp_path: Path) -> None:

@@ -12,15 +12,17 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from emulator.account import ACCESS_KEY, ADMINISTRATOR, SECRET_KEY
+from aws import emulation
 from emulator.app import WEBHOOK
 from emulator.eks_access import CLUSTER_ADMIN
 from emulator.process import Emulator
 from emulator.tokens import CLUSTER_HEADER, PREFIX
+from example import ACCOUNT, ADMINISTRATOR
 
 QUERY = "Action=GetCallerIdentity&Version=2011-06-15"
 STS = "https://sts.eu-central-1.amazonaws.com/"
 CLUSTER = "tokens"
+ACCESS_KEY, SECRET_KEY = emulation.credentials(ACCOUNT).values()
 
 Review = Callable[..., dict[str, Any]]
 

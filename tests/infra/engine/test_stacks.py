@@ -6,9 +6,12 @@ import pytest
 
 from emulator.agreement import disagreements
 from emulator.inventory import inventory, left_over
+from emulator.process import Emulator
 from emulator.stacks import Stack, Stacks, aws_stacks
+from example import ACCOUNT
 
 pytestmark = pytest.mark.tools
+OTHER = "210987654321"
 
 
 def live(stack: Stack) -> None:
@@ -48,20 +51,36 @@ def test_shared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["dev", "staging", "prod"])
 def test_stage(account: Stacks, name: str) -> None:
-    stage_lives(account, name)
+    stage_lives(account, name, account.aws)
+
+
+def test_stage_with_an_account_of_its_own(tmp_path: Path) -> None:
+    """Its state is in the shared account, whose registry and buckets let it in."""
+    administrator = f"arn:aws:iam::{OTHER}:role/platform-engineer"
+    apart = {"account": OTHER, "kubernetes": {"administrators": [administrator]}}
+    with aws_stacks(tmp_path, {"prod": apart}) as stacks:
+        before = inventory(stacks.aws)
+        shared = stacks.prepare("shared")
+        live(shared)
+        assert stacks.aws.client("ecr").get_registry_policy()["registryId"] == ACCOUNT
+        made = inventory(stacks.aws)
+        stage_lives(stacks, "prod", stacks.aws.within(OTHER))
+        assert left_over(stacks.aws, made) == {}
+        die(shared)
+        assert left_over(stacks.aws, before) == {}
 
 
 def test_stage_with_managed_nodes(managed_account: Stacks) -> None:
-    stage_lives(managed_account, "dev")
+    stage_lives(managed_account, "dev", managed_account.aws)
 
 
-def stage_lives(account: Stacks, name: str) -> None:
-    aws = account.aws
+def stage_lives(stacks: Stacks, name: str, aws: Emulator) -> None:
+    """The whole life of a stage in its account, as its administrator sees it there."""
     before = inventory(aws)
-    stack = account.prepare(name)
+    stack = stacks.prepare(name)
     live(stack)
     assert left_over(aws, before)["eks cluster"] == {f"ml-platform-{name}"}
     assert disagreements(aws, stack.exported()["resources"], before) == {}
     die(stack)
     assert left_over(aws, before) == {}
-    assert account.changed_files() == ""
+    assert stacks.changed_files() == ""

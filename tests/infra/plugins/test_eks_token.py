@@ -8,7 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from aws import emulation
 from emulator import tokens
+from example import ACCOUNT, ADMINISTRATOR, REGION
 from plugins.kubernetes.api import Api
 from plugins.kubernetes.eks_token import EksToken, from_exec
 from plugins.server import ProviderError
@@ -19,15 +21,15 @@ ARGUMENTS = ["eks", "get-token", "--cluster-name", "ml", "--region", "eu-central
 
 @pytest.fixture(scope="module", autouse=True)
 def _administrator() -> None:
-    tokens.account.issue_administrator("eu-central-1")
+    tokens.account.issue_administrator(ACCOUNT, REGION, ADMINISTRATOR)
 
 
 @pytest.fixture(autouse=True)
 def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", tokens.account.ACCESS_KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", tokens.account.SECRET_KEY)
+    for name, value in emulation.credentials(ACCOUNT).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{STS}")
 
 

@@ -156,7 +156,7 @@ def make(project: Project, *stacks: str) -> None:
         "import sys, settings, stack; paths = settings.Paths.from_environment();"
         "[stack.prepare(settings.load_cluster(name), paths, print) for name in sys.argv[1:]]"
     )
-    emulated = {"AWS_ENDPOINT_URL": project.variables[EMULATOR], **emulation.CREDENTIALS}
+    emulated = {"AWS_ENDPOINT_URL": project.variables[EMULATOR], **emulation.credentials(ACCOUNT)}
     variables = {**os.environ, **project.variables, **emulated, "PYTHONPATH": str(project.root / "infra")}
     subprocess.run([sys.executable, "-c", program, *stacks], cwd=project.root, env=variables, check=True)
 

@@ -112,6 +112,7 @@ def test_where_there_is_an_emulator_its_credentials_are_used(github: GitHub) -> 
     found = login.environment(DEV, "deploy", {**github.variables(), **address})
     assert github.asked == []
     assert found["AWS_ENDPOINT_URL"] == "http://10.254.254.1:5001"
+    assert found["AWS_ACCESS_KEY_ID"] == f"EMULATOR{ACCOUNT}"
     assert found["AWS_SECRET_ACCESS_KEY"] == "emulator"
     assert "AWS_ENDPOINT_URL_S3" not in found
 
@@ -171,7 +172,7 @@ def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]"
 
 def test_a_command_runs_with_them_and_its_exit_status_counts() -> None:
     emulator = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5001"}
-    done = run("dev", "preview", "sh", "-c", "echo ${AWS_REGION:+somewhere} $AWS_ACCESS_KEY_ID; exit 7", **emulator)
+    done = run("dev", "preview", "sh", "-c", "echo ${AWS_REGION:+somewhere} $AWS_SECRET_ACCESS_KEY; exit 7", **emulator)
     assert (done.stdout, done.returncode) == ("somewhere emulator\n", 7)
 
 

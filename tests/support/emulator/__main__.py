@@ -12,17 +12,16 @@ from settings import ROOT, SettingsError
 def main() -> int:
     options = _arguments()
     try:
-        number, region = prepared.account(options.checkout)
+        administrators, region = prepared.administrators(options.checkout)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    # Read by moto when it is imported: whose account this is, managed policies can be attached, no images are invented.
-    os.environ.setdefault("MOTO_ACCOUNT_ID", number)
+    # Read by moto when it is imported: managed policies can be attached, and no images are invented.
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     from emulator import serve  # noqa: PLC0415 - moto reads its environment when it is imported
 
-    return serve.serve(options, region)
+    return serve.serve(options, administrators, region)
 
 
 def _arguments() -> argparse.Namespace:
@@ -39,7 +38,7 @@ def _arguments() -> argparse.Namespace:
         "--checkout",
         type=Path,
         default=ROOT,
-        help="where clusters/shared/cluster.yaml says which account and region this is (default: this checkout)",
+        help="whose clusters say which accounts and region these are (default: this checkout)",
     )
     parser.add_argument(
         "--prepared", action="store_true", help="with the state's bucket and CI's roles, as infra/bootstrap leaves them"

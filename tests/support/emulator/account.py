@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.iam.models import AccessKey, get_account_id_from, iam_backends
 from moto.kms.models import kms_backends
 from moto.sts.models import AssumedRole, sts_backends
 
+from aws import emulation
+
 PARTITION = "aws"
-# The access key that a test may use without asking STS first, its secret, and the role that it acts as.
-ACCESS_KEY = "emulator"
-SECRET_KEY = "emulator"
-ADMINISTRATOR = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/platform-engineer"
 
 
 @dataclass(frozen=True)
@@ -37,13 +34,14 @@ class Where:
         return f"arn:{PARTITION}:{service}:{self.region}:{self.account}:{resource}"
 
 
-def issue_administrator(region: str) -> None:
-    """Let STS know the administrator's access key, as if the role had been assumed with it."""
-    key = AccessKey(None, "ASIA", DEFAULT_ACCOUNT_ID)  # type: ignore[abstract]
-    key.access_key_id, key.secret_access_key = ACCESS_KEY, SECRET_KEY
-    assumed = AssumedRole(DEFAULT_ACCOUNT_ID, region, key, "tests", ADMINISTRATOR, "", 365 * 86400, "")
+def issue_administrator(number: str, region: str, role: str) -> None:
+    """Let moto know the credentials of an account's administrator, as if the role (an ARN) had been assumed by them."""
+    key = AccessKey(None, "ASIA", number)  # type: ignore[abstract]
+    key.access_key_id, key.secret_access_key = emulation.credentials(number).values()
+    assumed = AssumedRole(number, region, key, "tests", role, "", 365 * 86400, "")
     assumed.session_token = None  # type: ignore[assignment] # so that key and secret are enough
-    sts_backends[DEFAULT_ACCOUNT_ID][PARTITION].assumed_roles.append(assumed)
+    sts_backends[number][PARTITION].assumed_roles.append(assumed)
+    iam_backends[number][PARTITION].access_keys[key.access_key_id] = key  # by which moto finds a request's account
 
 
 def where(access_key: str, region: str) -> Where:
@@ -71,11 +69,13 @@ def role_exists(arn: str) -> bool:
 
 
 def principal_exists(arn: str) -> bool:
-    """Whether an access entry may be for `arn`. The emulator's own administrator is outside of moto."""
-    if arn == ADMINISTRATOR or role_exists(arn):
-        return True
+    """Whether an access entry may be for `arn`. An emulated account's own administrator is outside of IAM."""
     account = arn.split(":")[4] if arn.count(":") >= 5 else ""
-    return bool(account) and any(user.arn == arn for user in iam_backends[account][PARTITION].users.values())
+    if not account:
+        return False
+    if role_exists(arn) or any(item.role_arn == arn for item in sts_backends[account][PARTITION].assumed_roles):
+        return True
+    return any(user.arn == arn for user in iam_backends[account][PARTITION].users.values())
 
 
 def key_exists(here: Where, arn: str) -> bool:

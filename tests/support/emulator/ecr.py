@@ -2,6 +2,9 @@
 
 import datetime
 import threading
+from typing import Any
+
+from moto.ecr.models import ECRBackend
 
 from emulator import account
 from emulator.account import Where
@@ -11,6 +14,19 @@ from emulator.wire import Failure
 # Upstreams that need no credential; the others need a secret's ARN.
 OPEN_UPSTREAMS = ("public.ecr.aws", "quay.io", "registry.k8s.io")
 CLOSED_UPSTREAMS = ("registry-1.docker.io", "ghcr.io", "registry.gitlab.com")
+
+
+def install() -> None:
+    """Have moto take what AWS takes in a registry's policy, in this process: filling caches too.
+
+    Source: AWS, "IAM permissions required to sync an upstream registry with an Amazon ECR private registry".
+    """
+    original = ECRBackend._validate_registry_policy_action
+
+    def validate(self: Any, policy_text: str) -> None:
+        original(self, policy_text.replace("ecr:BatchImportUpstreamImage", "ecr:CreateRepository"))
+
+    ECRBackend._validate_registry_policy_action = validate  # type: ignore[method-assign]
 
 
 class Ecr:

@@ -1,40 +1,52 @@
-"""An account as `infra/bootstrap` leaves it, as far as the stacks name what is in it."""
+"""Accounts as `infra/bootstrap` leaves them, as far as the stacks name what is in them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aws import naming
+from emulator.process import Emulator
 from settings import AwsShared, AwsStage, SettingsError, cluster_names, load_cluster
 
 
-def account(root: Path) -> tuple[str, str]:
-    """The number and the region of what stages share in the checkout at `root`; an emulator is one account.
+def administrators(root: Path) -> tuple[dict[str, str], str]:
+    """The accounts of the clusters on AWS under `root`, the shared one first, and their region.
 
+    Each has the ARN of a role that may do everything there, and in its clusters too: the first that a cluster lists.
     Raises SettingsError.
     """
-    for name in cluster_names(root):
-        cluster = load_cluster(name, root)
-        if isinstance(cluster, AwsShared):
-            return cluster.account, cluster.region
-    raise SettingsError(f"{root}/clusters: no cluster has provider aws-shared; add one, as clusters/shared is")
+    shared, *stages = _clusters(root)
+    found = {shared.account: naming.role_arn(shared.account, naming.deploy_role(shared.name))}
+    for stage in reversed(stages):
+        if isinstance(stage, AwsStage):
+            found[stage.account] = stage.kubernetes.administrators[0]
+    return found, shared.region
 
 
-def prepare(client: Callable[[str], Any], root: Path) -> None:
-    """For every cluster in that account; `client` makes one of a service. Raises SettingsError."""
-    number, region = account(root)
-    place = {"LocationConstraint": region}
-    client("s3").create_bucket(Bucket=naming.state_bucket(number), CreateBucketConfiguration=place)
+def prepare(aws: Emulator, root: Path) -> None:
+    """In each account what its clusters name: the state's bucket, and roles. Raises SettingsError."""
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    client("iam").create_policy(PolicyName=naming.boundary(), PolicyDocument=json.dumps(allow))
-    roles = set()
-    for name in cluster_names(root):
-        cluster = load_cluster(name, root)
-        if isinstance(cluster, AwsShared | AwsStage) and cluster.account == number:
-            roles.add(naming.role_arn(number, naming.deploy_role(name)))
-            # An access entry is only for somebody who exists.
-            roles.update(cluster.kubernetes.administrators if isinstance(cluster, AwsStage) else [])
-    for arn in sorted(roles):
-        path, _, name = arn.partition(":role/")[2].rpartition("/")
-        client("iam").create_role(RoleName=name, Path=f"/{path}/" if path else "/", AssumeRolePolicyDocument="{}")
+    for number in administrators(root)[0]:
+        iam = aws.within(number).client("iam")
+        iam.create_policy(PolicyName=naming.boundary(), PolicyDocument=json.dumps(allow))
+        roles = set()
+        for cluster in (one for one in _clusters(root) if one.account == number):
+            roles.add(naming.role_arn(number, naming.deploy_role(cluster.name)))
+            if isinstance(cluster, AwsStage):
+                # An access entry is only for somebody who exists.
+                roles.update(cluster.kubernetes.administrators)
+            else:
+                place = {"LocationConstraint": cluster.region}
+                bucket = naming.state_bucket(number)
+                aws.within(number).client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+        for arn in sorted(roles):
+            path, _, name = arn.partition(":role/")[2].rpartition("/")
+            iam.create_role(RoleName=name, Path=f"/{path}/" if path else "/", AssumeRolePolicyDocument="{}")
+
+
+def _clusters(root: Path) -> list[AwsShared | AwsStage]:
+    """Those on AWS, a shared one first. Raises SettingsError where there is none."""
+    every = (load_cluster(name, root) for name in cluster_names(root))
+    found = [cluster for cluster in every if isinstance(cluster, AwsShared | AwsStage)]
+    if not any(isinstance(cluster, AwsShared) for cluster in found):
+        raise SettingsError(f"{root}/clusters: no cluster has provider aws-shared; add one, as clusters/shared is")
+    return sorted(found, key=lambda cluster: isinstance(cluster, AwsStage))

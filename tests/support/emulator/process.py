@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from aws import emulation
 from example import EXAMPLE
 from settings import ROOT
 
@@ -28,6 +29,10 @@ class Emulator:
     @property
     def url(self) -> str:
         return self.variables["AWS_ENDPOINT_URL"]
+
+    def within(self, account: str) -> "Emulator":
+        """The same as the administrator of another of its accounts sees it."""
+        return Emulator({**self.variables, **emulation.credentials(account)}, self.pid)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """A boto3 client that ignores this process's own environment."""

@@ -7,13 +7,14 @@ import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 
-from emulator import account, prepared, strict
-from emulator.account import ACCESS_KEY, SECRET_KEY
+from aws import emulation
+from emulator import account, ecr, prepared, strict
 from emulator.api_servers import NoServers, Servers
 from emulator.app import WEBHOOK, App
 from emulator.ecr import Ecr
@@ -29,16 +30,24 @@ class Handler(MotoRequestHandler):
             super().log_request(code, size)
 
 
-def serve(options: argparse.Namespace, region: str) -> int:
-    """Emulate one account in `region` as the options of `python -m emulator` say, until a signal."""
+def serve(options: argparse.Namespace, administrators: Mapping[str, str], region: str) -> int:
+    """Emulate AWS until a signal.
+
+    Args:
+        options: as `python -m emulator` takes them.
+        administrators: the number of each account, and the ARN of the role that its credentials act as.
+        region: where the accounts are empty; others have what every new account has.
+    """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.INFO)
     strict.install()
-    account.issue_administrator(region)
-    strict.without_default_network(region)
+    ecr.install()
+    for number, role in administrators.items():
+        account.issue_administrator(number, region, role)
+        strict.without_default_network(number, region)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, lambda *_: stop.set())
     with tempfile.TemporaryDirectory(prefix="aws-emulator-", dir=options.state) as work:
         server = make_server(options.address, options.port, lambda *_: [], threaded=True, request_handler=Handler)
         url = f"http://{options.address}:{server.server_port}"
@@ -46,9 +55,11 @@ def serve(options: argparse.Namespace, region: str) -> int:
         server.app = App(Eks(servers, options.seconds), Ecr())
         thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
         thread.start()
-        emulated = Emulator(_variables(url, region), os.getpid())
+        first = next(iter(administrators))
+        variables = {"AWS_ENDPOINT_URL": url, "AWS_REGION": region, **emulation.credentials(first)}
+        emulated = Emulator(variables, os.getpid())
         if options.prepared:
-            prepared.prepare(emulated.client, options.checkout)
+            prepared.prepare(emulated, options.checkout)
         _announce(emulated)
         if options.until_stdin_closes:
             threading.Thread(target=_set_at_end_of_input, args=(stop,), daemon=True).start()
@@ -61,15 +72,6 @@ def serve(options: argparse.Namespace, region: str) -> int:
 def _set_at_end_of_input(stop: threading.Event) -> None:
     sys.stdin.buffer.read()
     stop.set()
-
-
-def _variables(url: str, region: str) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_REGION": region,
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-    }
 
 
 def _announce(emulated: Emulator) -> None:

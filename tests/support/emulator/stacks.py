@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from control_plane.stack import cache, checkout
-from emulator.prepared import prepare
 from emulator.process import Emulator, emulator
 
 # A line of the progress display that says that a step has begun.
@@ -136,7 +135,5 @@ def aws_stacks(work: Path, changes: Mapping[str, dict[str, Any]]) -> Iterator[St
         "ML_PLATFORM_CACHE_DIR": str(cache(work / "cache")),
         "TMPDIR": str(work),
     }
-    with emulator(work / "aws") as aws:
-        found = Stacks(root, aws, {**environment, **aws.variables})
-        prepare(aws.client, root)
-        yield found
+    with emulator(work / "aws", "--prepared", checkout=root) as aws:
+        yield Stacks(root, aws, {**environment, **aws.variables})

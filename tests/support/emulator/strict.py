@@ -7,7 +7,6 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.models import EC2Backend, ec2_backends
 
@@ -21,9 +20,9 @@ def install() -> None:
     _take_interface_with_gateway()
 
 
-def without_default_network(region: str) -> None:
+def without_default_network(account: str, region: str) -> None:
     """Take the default VPC, which an account need not have, out of a region."""
-    backend = ec2_backends[DEFAULT_ACCOUNT_ID][region]
+    backend = ec2_backends[account][region]
     for vpc in [vpc for vpc in backend.vpcs.values() if vpc.is_default]:
         for subnet in backend.describe_subnets(filters={"vpc-id": vpc.id}):
             backend.delete_subnet(subnet.id)
