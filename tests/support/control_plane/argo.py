@@ -90,7 +90,6 @@ def controllers(work: Path, built: list[dict[str, Any]], install: list[dict[str,
                 environment = _environment(plane, work, part)
                 stack.enter_context(running(command, work / f"{part}.log", lambda: _listens(port), environment))
             yield argo
-        plane.http.close()
 
 
 def _with_repository(built: list[dict[str, Any]], repo_url: str) -> list[dict[str, Any]]:

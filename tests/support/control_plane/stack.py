@@ -59,9 +59,6 @@ class Stack:
         """The state as the backend keeps it, by `pulumi stack export`."""
         return dict(json.loads(self.pulumi("stack", "export").stdout)["deployment"])
 
-    def close(self) -> None:
-        self.plane.http.close()
-
 
 @contextmanager
 def local_stack(work: Path) -> Iterator[Stack]:
@@ -82,7 +79,6 @@ def local_stack(work: Path) -> Iterator[Stack]:
         stack = Stack(root, state, plane, store, environment)
         stack.prepare()
         yield stack
-        stack.close()
 
 
 def checkout(root: Path, changes: Mapping[str, dict[str, Any]]) -> None:
