@@ -46,7 +46,8 @@ def _local(cluster: LocalCluster, paths: Paths) -> dict[str, str]:
         "AWS_CONFIG_FILE": str(paths.aws_config),
         "AWS_SHARED_CREDENTIALS_FILE": str(paths.aws_credentials),
         "KUBECONFIG": os.pathsep.join([str(paths.argocd_context), str(paths.kubeconfig)]),
-        "PULUMI_BACKEND_URL": f"file://{paths.pulumi}",
+        # Without files of attributes beside the state's: one that a kill left half-written makes the state unreadable.
+        "PULUMI_BACKEND_URL": f"file://{paths.pulumi}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(paths.secrets / "pulumi-passphrase"),
     }
 

@@ -18,7 +18,7 @@ def test_the_facts_of_the_cluster_are_in_it() -> None:
 
 def test_it_leads_to_the_state_and_the_cache() -> None:
     variables = environment(CLUSTER, PATHS)
-    assert variables["PULUMI_BACKEND_URL"] == "file:///state/pulumi"
+    assert variables["PULUMI_BACKEND_URL"] == "file:///state/pulumi?metadata=skip"
     assert variables["PULUMI_STACK"] == "local"
     assert variables["KUBECONFIG"].split(os.pathsep)[-1] == "/state/kubernetes/admin.conf"
     assert variables["PATH"].split(os.pathsep)[0] == "/cache/bin"

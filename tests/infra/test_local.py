@@ -56,6 +56,13 @@ def test_the_urns_are_these(applied: Stack) -> None:
     assert urns == GOLDEN.read_text().split("\n")[:-1], f"if the change is meant, write the new list to {GOLDEN.name}"
 
 
+def test_the_state_has_nothing_beside_it_that_a_kill_could_break(applied: Stack) -> None:
+    """Pulumi replaces the state's own files in one step, but writes their attributes in place."""
+    kept = [path.name for path in (applied.state / "pulumi" / ".pulumi" / "stacks").rglob("local.json*")]
+    assert "local.json" in kept
+    assert [name for name in kept if name.endswith(".attrs")] == []
+
+
 def test_a_second_up_changes_nothing_and_the_checkout_stays_clean(applied: Stack) -> None:
     applied.pulumi("up", "--yes", "--skip-preview", "--expect-no-changes")
     assert _git_status(applied) == ""
