@@ -9,35 +9,36 @@ from settings import AwsShared, AwsStage, SettingsError, cluster_names, load_clu
 
 
 def administrators(root: Path) -> tuple[dict[str, str], str]:
-    """The accounts of the clusters on AWS under `root`, the shared one first, and their region.
+    """The accounts of the clusters on AWS under `root`, a shared one first, and their region.
 
     Each has the ARN of a role that may do everything there, and in its clusters too: the first that a cluster lists.
     Raises SettingsError.
     """
-    shared, *stages = _clusters(root)
-    found = {shared.account: naming.role_arn(shared.account, naming.deploy_role(shared.name))}
-    for stage in reversed(stages):
-        if isinstance(stage, AwsStage):
-            found[stage.account] = stage.kubernetes.administrators[0]
-    return found, shared.region
+    clusters = _clusters(root)
+    found = {one.account: naming.role_arn(one.account, naming.deploy_role(one.name)) for one in clusters}
+    for cluster in reversed(clusters):
+        if isinstance(cluster, AwsStage):
+            found[cluster.account] = cluster.kubernetes.administrators[0]
+    return found, clusters[0].region
 
 
 def prepare(aws: Emulator, root: Path) -> None:
     """In each account what its clusters name: the state's bucket, and roles. Raises SettingsError."""
+    clusters = _clusters(root)
     allow = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    for number in administrators(root)[0]:
-        iam = aws.within(number).client("iam")
+    for number in {cluster.account for cluster in clusters}:
+        there = aws.within(number)
+        iam = there.client("iam")
         iam.create_policy(PolicyName=naming.boundary(), PolicyDocument=json.dumps(allow))
         roles = set()
-        for cluster in (one for one in _clusters(root) if one.account == number):
+        for cluster in (one for one in clusters if one.account == number):
             roles.add(naming.role_arn(number, naming.deploy_role(cluster.name)))
             if isinstance(cluster, AwsStage):
                 # An access entry is only for somebody who exists.
                 roles.update(cluster.kubernetes.administrators)
             else:
                 place = {"LocationConstraint": cluster.region}
-                bucket = naming.state_bucket(number)
-                aws.within(number).client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+                there.client("s3").create_bucket(Bucket=naming.state_bucket(number), CreateBucketConfiguration=place)
         for arn in sorted(roles):
             path, _, name = arn.partition(":role/")[2].rpartition("/")
             iam.create_role(RoleName=name, Path=f"/{path}/" if path else "/", AssumeRolePolicyDocument="{}")
