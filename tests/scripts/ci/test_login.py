@@ -172,8 +172,9 @@ def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]"
 
 def test_a_command_runs_with_them_and_its_exit_status_counts() -> None:
     emulator = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5001"}
-    done = run("dev", "preview", "sh", "-c", "echo ${AWS_REGION:+somewhere} $AWS_SECRET_ACCESS_KEY; exit 7", **emulator)
-    assert (done.stdout, done.returncode) == ("somewhere emulator\n", 7)
+    here = login.aws_cluster("dev")
+    done = run("dev", "preview", "sh", "-c", "echo $AWS_REGION $AWS_ACCESS_KEY_ID; exit 7", **emulator)
+    assert (done.stdout, done.returncode) == (f"{here.region} EMULATOR{here.account}\n", 7)
 
 
 @pytest.mark.parametrize(
