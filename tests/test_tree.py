@@ -13,6 +13,7 @@ TESTS = ROOT / "tests"
 # Where the modules of a folder are tested: by test_<module>.py at the same place below, or by a neighbour of it that
 # imports the module.
 TREES = {
+    "src/mlplatform": "tests/mlplatform",
     "infra": "tests/infra",
     "scripts/lib": "tests/scripts",
     "ml/src/digits": "tests/ml",

@@ -15,7 +15,7 @@ from cli import app, console, environments, git, steps
 from cli.failure import BadInput, Failure
 from settings import ROOT, Paths
 
-PYTHON_FOLDERS = ("infra", "scripts/lib", "ml", "apps", "tests")
+PYTHON_FOLDERS = ("src", "infra", "scripts/lib", "ml", "apps", "tests")
 
 
 @dataclass(frozen=True)

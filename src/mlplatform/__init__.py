@@ -1,0 +1,1 @@
+"""The one package behind commands, CI jobs and the platform's services."""
