@@ -1,8 +1,8 @@
 """Package a trained model for release: a Bento, and the two reproducible image layers that hold it.
 
 The layer of dependencies follows `requirements/serve.txt` alone, so it is stored, pushed and pulled once; the layer of
-the Bento is small. Both unpack under `/opt/classifier` on a base image that has Python 3.11. The same input gives the
-same bytes, so releasing an unchanged model gives the same image digest.
+the Bento is small. Both unpack under `/opt/classifier` on a base image that has Python 3.11 anywhere on its PATH. The
+same input gives the same bytes, so releasing an unchanged model gives the same image digest.
 """
 
 import argparse
@@ -24,7 +24,9 @@ from digits.errors import UserError, run
 PYTHON = (3, 11)
 HOME = Path("/opt/classifier")
 SITE_PACKAGES = HOME / "site-packages"
-ENTRYPOINT = ("/usr/bin/python3.11", str(HOME / "bento" / "src" / "run.py"))
+# Without a folder: whoever starts the image looks on its PATH, which the base sets to where its own Python is. With the
+# version: another one could not load what was compiled for this one.
+ENTRYPOINT = ("python" + ".".join(map(str, PYTHON)), str(HOME / "bento" / "src" / "run.py"))
 ENVIRONMENT = {
     "PYTHONPATH": str(SITE_PACKAGES),
     "PYTHONDONTWRITEBYTECODE": "1",

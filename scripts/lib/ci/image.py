@@ -15,6 +15,8 @@ from ci.failure import Failure
 from digits import bento
 
 TIMEOUT = 600.0
+# Where programs are looked for in an image whose base does not say: Docker's own default.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MISSING = ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "404 Not Found")
 
 
@@ -43,7 +45,8 @@ class Registry:
         """Push `base` with the Bento's layer and what starts it as `reference`; return the digest. Raises `Failure`."""
         options = [f"--append={layer}", f"--entrypoint={','.join(bento.ENTRYPOINT)}", "--workdir=/"]
         options += [f"--user={bento.USER}", f"--exposed-ports={bento.PORT}/tcp"]
-        options += [f"--env={name}={value}" for name, value in sorted(bento.ENVIRONMENT.items())]
+        variables = {"PATH": self._path(base), **bento.ENVIRONMENT}
+        options += [f"--env={name}={value}" for name, value in sorted(variables.items())]
         options += [f"--label={name}={value}" for name, value in sorted(labels.items())]
         self._must("mutate", reference, f"{self.host}/{base}", *options, "--tag", f"{self.host}/{reference}")
         digest = self.digest(reference)
@@ -51,10 +54,17 @@ class Registry:
             raise Failure(f"{self.host}/{reference} was pushed, but the registry does not have it: look at its log")
         return digest
 
-    def _must(self, verb: str, reference: str, *arguments: str) -> None:
+    def _path(self, reference: str) -> str:
+        """Where an image's programs are looked for. Raises `Failure`."""
+        config = json.loads(self._must("config", reference, f"{self.host}/{reference}"))
+        variables = dict(entry.partition("=")[::2] for entry in config.get("config", {}).get("Env") or [])
+        return variables.get("PATH") or PATH
+
+    def _must(self, verb: str, reference: str, *arguments: str) -> str:
         done = self._crane(verb, *arguments)
         if done.returncode != 0:
             raise self._failure(verb, reference, done.stderr)
+        return done.stdout
 
     def _crane(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         # Crane speaks plain HTTP to private addresses and TLS to all others, without being told.

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+import image_root
 from digits import bento, evaluate
 from digits.prepare import Examples
 from runner_harness.process import free_port, running
@@ -238,3 +240,28 @@ def test_it_ends_when_it_is_told_to(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(15)
     assert "Service instance cleanup finalized" in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "base", [image_root.UPSTREAM, image_root.OWN, image_root.DISTROLESS], ids=["upstream", "own", "distroless"]
+)
+def test_d2_the_image_starts_wherever_its_base_has_python(
+    base: image_root.Base, image: Path, tmp_path: Path, three: bytes
+) -> None:
+    """The layers on a base's root file system, started by the image's entry point and environment alone."""
+    root = tmp_path / "root"
+    shutil.copytree(image, root, copy_function=os.link)
+    image_root.lay_out(base, root)
+    port = free_port()
+    environment = {**base.environment, **bento.ENVIRONMENT, "HOST": "127.0.0.1", "PORT": str(port)}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+
+        def ready() -> bool:
+            try:
+                return client.get("/readyz").status_code == 200
+            except httpx.HTTPError:
+                return False
+
+        with running(image_root.command(root, bento.ENTRYPOINT), tmp_path / "log", ready, environment):
+            answer = client.post("/predict", content=three, headers=PNG)
+    assert (answer.status_code, answer.json()["label"]) == (200, 3)

@@ -16,6 +16,7 @@ import bcrypt
 import httpx
 import pytest
 
+from ci import image
 from runner_harness.process import free_port, serving
 
 pytestmark = pytest.mark.tools
@@ -23,6 +24,7 @@ pytestmark = pytest.mark.tools
 Project = Any
 Tool = Callable[[str], Path]
 PUSH = "release.yml push"
+BASE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OVERLAY = "apps/classifier/overlays/dev/kustomization.yaml"
 CONFIGURATION = """
 version: 0.1
@@ -73,6 +75,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[R
         reference = f"{host}/library/python:base"
         crane = [tool("crane"), "append", "--new_layer", root / "base.tar", "--new_tag", reference]
         environment = {**os.environ, "DOCKER_CONFIG": str(root)}
+        done = subprocess.run(crane, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        # A base that says where its programs are, as upstream's does.
+        crane = [tool("crane"), "mutate", reference, f"--env=PATH={BASE_PATH}", "--cmd=python3", "--tag", reference]
         done = subprocess.run(crane, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         yield Registry(host, password, f"library/python@{done.stdout.strip().rpartition('@')[2]}")
@@ -132,7 +138,9 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
     manifest = registry.get(digest)
     config = registry.get(manifest["config"]["digest"], "blobs")
     assert len(manifest["layers"]) == 3
-    assert config["config"]["Entrypoint"] == ["/usr/bin/python3.11", "/opt/classifier/bento/src/run.py"]
+    # By name: where the base has its Python is on the base's PATH (D2; tests/ml/service starts it on several).
+    assert config["config"]["Entrypoint"] == ["python3.11", "/opt/classifier/bento/src/run.py"]
+    assert f"PATH={BASE_PATH}" in config["config"]["Env"]
     assert config["config"]["User"] == "1000:1000"
     assert "Cmd" not in config["config"]
     assert "PYTHONPATH=/opt/classifier/site-packages" in config["config"]["Env"]
@@ -166,6 +174,29 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
     project.drop("train.yml pull_request", "report.yml pull_request_target", "report.yml workflow_run")
     project.member.merge_pull_request(newer.number, newer.head_sha)
     assert "this push changes neither model nor service" in project.run(project.take(PUSH)[PUSH])
+
+
+@pytest.mark.parametrize("variables", [[], ["--env=PATH=/opt/python/bin", "--env=LANG=C.UTF-8"]], ids=["silent", "own"])
+def test_d2_an_image_keeps_its_bases_path_and_has_one_where_the_base_says_nothing(
+    registry: Registry, tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: list[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{tool('crane').parent}:{os.environ['PATH']}")
+    (tmp_path / "file").touch()
+    for name in ("base", "layer"):
+        with tarfile.open(tmp_path / f"{name}.tar.gz", "w:gz") as layer:
+            layer.add(tmp_path / "file", arcname=name)
+    with image.login(registry.host, "platform", registry.password) as client:
+        environment = {**os.environ, "DOCKER_CONFIG": str(client.configuration)}
+        base = f"{registry.host}/classifier:base"
+        commands = [["append", "--new_layer", str(tmp_path / "base.tar.gz"), "--new_tag", base]]
+        if variables:
+            commands.append(["mutate", base, *variables, "--tag", base])
+        for command in commands:
+            subprocess.run([tool("crane"), *command], env=environment, check=True, capture_output=True)
+        digest = client.finish("classifier:base", tmp_path / "layer.tar.gz", "classifier:made", {})
+    config = registry.get(registry.get(digest)["config"]["digest"], "blobs")["config"]
+    assert f"PATH={'/opt/python/bin' if variables else image.PATH}" in config["Env"]
+    assert ("LANG=C.UTF-8" in config["Env"]) is bool(variables)
 
 
 def test_a_stale_lock_is_refused(project: Project) -> None:
