@@ -42,6 +42,7 @@ def small(project: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     md5 = hashlib.md5(listing, usedforsecurity=False).hexdigest()
     pointer.write_text(f"outs:\n- {{md5: {md5}.dir, size: {size}, nfiles: 20, hash: md5, path: digits}}\n")
     monkeypatch.setattr(seed, "generate", lambda: contents)
+    monkeypatch.setattr(seed, "DEMO", f"{md5}.dir")
     return project
 
 
@@ -59,8 +60,8 @@ def dvc(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=project, env=variables, capture_output=True, text=True)
 
 
-def one_image(remote: seed.Remote, project: Path) -> str:
-    return next(entry["md5"] for entry in json.loads(remote.read(seed.tracked(project))) if "0003" in entry["relpath"])
+def one_image(remote: seed.Remote) -> str:
+    return next(entry["md5"] for entry in json.loads(remote.read(seed.DEMO)) if "0003" in entry["relpath"])
 
 
 def test_dvc_pulls_what_was_seeded(remote: seed.Remote, project: Path, raw: Path) -> None:
@@ -88,7 +89,7 @@ def test_a_second_run_uploads_and_regenerates_nothing(
 
 def test_dvc_refuses_a_damaged_object_and_seeding_mends_it(remote: seed.Remote, small: Path) -> None:
     seed.seed(small)
-    md5 = one_image(remote, small)
+    md5 = one_image(remote)
     remote.write(md5, b"not this image")
     refused = dvc(small, "pull")
     assert refused.returncode != 0
@@ -101,9 +102,9 @@ def test_dvc_refuses_a_damaged_object_and_seeding_mends_it(remote: seed.Remote, 
 @pytest.mark.parametrize("damage", ["missing image", "missing listing", "damaged listing"])
 def test_an_interrupted_upload_is_finished(remote: seed.Remote, small: Path, damage: str) -> None:
     seed.seed(small)
-    listing = seed.tracked(small)
+    listing = seed.DEMO
     if damage == "missing image":
-        remote.client.delete_object(Bucket=BUCKET, Key=remote.key(one_image(remote, small)))
+        remote.client.delete_object(Bucket=BUCKET, Key=remote.key(one_image(remote)))
     elif damage == "missing listing":
         remote.client.delete_object(Bucket=BUCKET, Key=remote.key(listing))
     else:
@@ -114,7 +115,7 @@ def test_an_interrupted_upload_is_finished(remote: seed.Remote, small: Path, dam
 
 def test_a_tag_that_is_no_md5_is_settled_by_the_content(remote: seed.Remote, small: Path) -> None:
     seed.seed(small)
-    md5 = one_image(remote, small)
+    md5 = one_image(remote)
     parts = remote.client.create_multipart_upload(Bucket=BUCKET, Key=remote.key(md5))
     part = {"Bucket": BUCKET, "Key": remote.key(md5), "UploadId": parts["UploadId"]}
     tag = remote.client.upload_part(**part, PartNumber=1, Body=remote.read(md5))["ETag"]
@@ -123,13 +124,46 @@ def test_a_tag_that_is_no_md5_is_settled_by_the_content(remote: seed.Remote, sma
     assert seed.seed(small) == "s3://ml-data/dvc holds the data already"
 
 
-def test_other_data_in_git_is_not_replaced(remote: seed.Remote, project: Path) -> None:
+@pytest.mark.parametrize("change", ["gone", "renamed", "other data", "several", "unreadable"])
+def test_d8_data_that_is_not_the_demos_is_neither_seeded_nor_refused(
+    remote: seed.Remote, project: Path, change: str
+) -> None:
+    """Whether or not the store has it; a store that is away is not even asked."""
     pointer = project / "data" / "digits.dvc"
-    pointer.write_text(pointer.read_text().replace("f5188483", "00000000"))
-    with pytest.raises(
-        UserError, match=r"not the data that this program makes; push it with `dvc push data/digits.dvc`"
-    ):
-        seed.seed(project)
+    match change:
+        case "gone":
+            pointer.unlink()
+        case "renamed":
+            pointer.rename(pointer.with_name("churn.dvc"))
+        case "other data":
+            pointer.write_text(pointer.read_text().replace("f5188483", "00000000"))
+        case "several":
+            pointer.write_text(pointer.read_text() + "- {md5: 00000000000000000000000000000000, path: more}\n")
+        case "unreadable":
+            pointer.write_text("<<<<<<< HEAD\n")
+    (project / ".dvc" / "config").unlink()
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "ml" / "src"), "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
+    command = [sys.executable, "-m", "digits.seed", f"--project={project}"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
+    assert "nothing to seed" in done.stdout
+    assert remote.tags() == {}
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+
+
+def test_what_it_makes_is_what_git_tracks(project: Path, raw: Path) -> None:
+    contents = {path.relative_to(raw).as_posix(): path.read_bytes() for path in raw.rglob("*") if path.is_file()}
+    assert seed.tracked(project) == seed.DEMO
+    assert seed.fits(seed.listing(contents), seed.DEMO)
+
+
+def test_data_that_cannot_be_made_again_is_not_uploaded(
+    remote: seed.Remote, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seed, "generate", lambda: {"images/0000.png": b"another"})
+    with pytest.raises(UserError, match=r"did not make again; restore .*, or push the data with `dvc push"):
+        seed.seed(small)
     assert remote.tags() == {}
 
 
@@ -158,8 +192,6 @@ def test_wrong_credentials_are_named_with_the_fix(
         seed.seed(small)
 
 
-def test_a_project_without_its_files_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"digits.dvc: names no hash of the data .*; restore it from git"):
-        seed.tracked(tmp_path)
+def test_a_project_without_a_remote_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"config: names no default remote .*; restore it from git"):
         seed.connect(tmp_path)

@@ -38,6 +38,11 @@ class Setup:
         """Says what the forge's main began with; it stays as long as the forge's data."""
         return self.paths.state / "first-push.json"
 
+    @property
+    def seeds(self) -> bool:
+        """Whether the checkout still has the program that makes the demo's data."""
+        return (ROOT / "ml" / "src" / "digits" / "seed.py").is_file()
+
     def steps(self) -> list[Step]:
         """In order, and side by side where they do not need each other."""
         return [
@@ -94,6 +99,8 @@ class Setup:
         context.command(sys.executable, "-m", "toolchain", "install", fix="check that the package registries answer")
 
     def _data_environment(self, context: Context) -> str:
+        if not self.seeds:
+            return "not needed"
         return environments.make(context, DATA_GROUP).name
 
     def _host(self, context: Context) -> str:
@@ -133,6 +140,8 @@ class Setup:
         return ", ".join(line.strip() for line in summary.splitlines()[1:] if line.startswith("    ")) if found else ""
 
     def _data(self, context: Context) -> str:
+        if not self.seeds:
+            return "the demo's program is gone: nothing to seed"
         python = environments.make(context, DATA_GROUP) / "bin" / "python"
         variables = {**os.environ, **environment(self.cluster, self.paths)}
         variables["PYTHONPATH"] = os.pathsep.join([str(ROOT / "ml" / "src"), str(ROOT / "infra")])
