@@ -1,5 +1,6 @@
 """Small documents that anybody may have written: read strictly, with errors that name file and place."""
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -48,6 +49,30 @@ def parse_yaml(text: bytes, source: str) -> Any:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - it derives from SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise DocumentError(f"{source}: not readable as YAML: {' '.join(str(error).split())[:200]}") from None
+
+
+def place(text: bytes, path: Sequence[str | int], source: str) -> tuple[int, int]:
+    """From which character to which the value at `path` stands in a file that `parse_yaml` takes, quotes included.
+
+    Raises `DocumentError`.
+    """
+    parse_yaml(text, source)
+    try:
+        node: Any = yaml.compose(text.decode(), Loader=_PlainLoader)
+    except UnicodeDecodeError:
+        raise DocumentError(f"{source}: is not UTF-8: save it as that") from None
+    for key in path:
+        match node:
+            case yaml.MappingNode():
+                # The last of equal keys counts, as where the file is read.
+                node = next((value for name, value in reversed(node.value) if name.value == key), None)
+            case yaml.SequenceNode() if isinstance(key, int) and key < len(node.value):
+                node = node.value[key]
+            case _:
+                node = None
+    if node is None:
+        raise DocumentError(f"{source}: has nothing at {'.'.join(map(str, path))}")
+    return node.start_mark.index, node.end_mark.index
 
 
 def mapping(content: Any, where: str) -> dict[Any, Any]:

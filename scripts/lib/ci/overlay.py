@@ -2,7 +2,7 @@
 
 import re
 
-from ci.document import DocumentError, mapping, parse_yaml, sequence
+from ci.document import DocumentError, mapping, parse_yaml, place, sequence
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NEW = """apiVersion: kustomize.config.k8s.io/v1beta1
@@ -46,10 +46,9 @@ def set_digest(text: bytes | None, image: str, new: str, source: str) -> bytes:
     old = digest(text, image, source)
     if text is None or old is None:
         return NEW.format(image=image, digest=new).encode()
-    # Replaced as text, so that comments and order stay; an overlay of several images may hold the digest twice.
-    changed = text.replace(old.encode(), new.encode())
-    if changed.count(new.encode()) != 1 and old != new:
-        raise DocumentError(
-            f"{source}: the digest {old} stands there more than once: give each image a line of its own"
-        )
-    return changed
+    # Replaced as text, so that comments and order stay, and in this image's entry alone: another may be at the same.
+    entries = sequence(mapping(parse_yaml(text, source), source).get("images"), f"{source}: images")
+    number = next(at for at, entry in enumerate(entries) if entry.get("name") == image)
+    start, end = place(text, ["images", number, "digest"], source)
+    whole = text.decode()
+    return f"{whole[:start]}{whole[start:end].replace(old, new)}{whole[end:]}".encode()
