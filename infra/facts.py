@@ -6,10 +6,12 @@ names in both.
 
 from settings import DOMAIN, LocalCluster
 
+# On clusters that run the platform's own services; apps go by the stages' labels.
 CLUSTER_ROLE = f"{DOMAIN}/cluster"
 REPO_URL = f"{DOMAIN}/repo-url"
 REGISTRY = f"{DOMAIN}/registry"
 IMAGES = f"{DOMAIN}/images"
+POOLS = f"{DOMAIN}/pools"
 
 
 def stage_label(stage: str) -> str:

@@ -50,6 +50,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
         repo_password=secret("forge-argocd-token"),
         registry=cluster.registry.host,
         images=images,
+        pools=cluster.runners.pools,
         root=list(yaml.safe_load_all((ROOT / "argocd" / "root.yaml").read_text(encoding="utf-8"))),
     )
     runners_args = RunnersArgs(

@@ -24,7 +24,8 @@ SECRET_TYPE = "argocd.argoproj.io/secret-type"  # noqa: S105 - the name of a lab
 @dataclass(frozen=True)
 class GitOpsBridgeArgs:
     """`root`: the documents of `argocd/root.yaml`. `images`: digests of the platform's own services by name; a cluster
-    without any runs none of them. `repo_password`: none where anybody may read the repository."""
+    without any runs none of them, apps all the same. `pools`: the runner pools that it has, where it runs the runner
+    controller. `repo_password`: none where anybody may read the repository."""
 
     cluster: str
     stages: Sequence[str]
@@ -32,6 +33,7 @@ class GitOpsBridgeArgs:
     registry: pulumi.Input[str]
     root: Sequence[dict[str, Any]]
     images: Mapping[str, str] = field(default_factory=dict)
+    pools: Sequence[str] = ()
     repo_user: str = "argocd"
     repo_password: pulumi.Input[str] | None = None
 
@@ -79,6 +81,7 @@ def cluster_metadata(args: GitOpsBridgeArgs) -> tuple[dict[str, str], dict[str, 
         facts.REPO_URL: args.repo_url,
         facts.REGISTRY: args.registry,
         facts.IMAGES: json.dumps(dict(args.images), sort_keys=True),
+        **({facts.POOLS: json.dumps(list(args.pools))} if args.pools else {}),
     }
     return labels, annotations
 

@@ -1,5 +1,7 @@
 """Which Applications the ApplicationSets make, by Argo CD's own controller; and what they may never do."""
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,10 @@ import yaml
 
 from cli import applications
 from cli.applications import ApplicationSet
-from control_plane.argo import IMAGES, REGISTRY, SETS, Argo
+from control_plane.argo import APPLICATIONS, CLUSTER_SECRET, IMAGES, REGISTRY, SETS, Argo, render
 from runner_harness.process import eventually, tool
+from settings import ROOT
+from settings.local import RUNNER_POOLS
 
 pytestmark = pytest.mark.render
 
@@ -23,11 +27,33 @@ OVERLAYS = {
     "apps/digits/overlays/dev": EMPTY,
     "apps/digits/overlays/dev/nested": EMPTY,
     "apps/runner-controller/overlays/platform": EMPTY,
+    "apps/several/overlays/dev": "",  # below
+    "apps/vendored/upstream/overlays/dev": EMPTY,  # somebody else's overlay of that name, which an app brings along
 }
+DIGESTS = [f"sha256:{digit * 64}" for digit in "abcd"]
+# What an overlay of several images may say; and what would speak in the cluster's place, or write more than a name.
+OVERLAYS["apps/several/overlays/dev"] = yaml.safe_dump(
+    {
+        "resources": ["../../base"],
+        "images": [
+            {"name": "several-worker", "digest": DIGESTS[0]},
+            {"name": "several", "digest": DIGESTS[1]},
+            {"name": "quay.io/brand/cache", "digest": DIGESTS[2]},
+            {"name": "proxy", "newName": "registry.elsewhere/proxy", "digest": DIGESTS[3]},
+            {"name": "evil=evil.test/evil'\n    project: platform #", "digest": DIGESTS[3]},
+            {"digest": DIGESTS[3]},
+        ],
+        "metadata": {"annotations": {"ml-platform.dev/registry": "evil.test", "ml-platform.dev/repo-url": "evil.test"}},
+        "server": "https://evil.test",
+        "stage": "prod",
+        "path": {"path": "apps/classifier/overlays/prod"},
+    }
+)
 EXPECTED = {
     "classifier-dev": ("apps", "apps/classifier/overlays/dev", "dev"),
     "classifier-staging": ("apps", "apps/classifier/overlays/staging", "staging"),
     "digits-dev": ("apps", "apps/digits/overlays/dev", "dev"),
+    "several-dev": ("apps", "apps/several/overlays/dev", "dev"),
     "runner-controller": ("platform", "apps/runner-controller/overlays/platform", "runner-controller"),
 }
 
@@ -142,6 +168,74 @@ def test_kustomize_keeps_the_digest_and_takes_the_registry(tmp_path: Path, diges
     built = subprocess.run([tool("kustomize"), "build", str(overlay)], check=True, capture_output=True, text=True)
     (container,) = yaml.safe_load(built.stdout)["spec"]["containers"]
     assert container["image"] == f"{REGISTRY}/classifier@sha256:{digest}"
+
+
+def test_d1_each_image_of_an_app_comes_from_the_clusters_registry(generated: Applications, tmp_path: Path) -> None:
+    """Those whose name has no registry; others stay where they are."""
+    source = generated["several-dev"]["spec"]["source"]
+    assert source["kustomize"] == {"images": [f"{name}={REGISTRY}/{name}@*" for name in ("several", "several-worker")]}
+    assert generated["several-dev"]["spec"]["destination"]["server"] == "https://kubernetes.default.svc"
+    assert source["repoURL"].startswith("file://")
+    base, overlay = tmp_path / "base", tmp_path / "overlays" / "dev"
+    base.mkdir()
+    overlay.mkdir(parents=True)
+    names = ("several", "several-worker", "quay.io/brand/cache", "proxy", "docker.io/library/redis:8")
+    containers = [{"name": f"c{number}", "image": name} for number, name in enumerate(names)]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": containers}}
+    (base / "pod.yaml").write_text(yaml.safe_dump(pod))
+    (base / "kustomization.yaml").write_text("resources: [pod.yaml]\n")
+    asked = yaml.safe_load(OVERLAYS["apps/several/overlays/dev"])
+    plain = {"resources": asked["resources"], "images": asked["images"][:4]}
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(plain))
+    (built,) = render(overlay, source)
+    assert [container["image"] for container in built["spec"]["containers"]] == [
+        f"{REGISTRY}/several@{DIGESTS[1]}",
+        f"{REGISTRY}/several-worker@{DIGESTS[0]}",
+        f"quay.io/brand/cache@{DIGESTS[2]}",
+        f"registry.elsewhere/proxy@{DIGESTS[3]}",
+        "docker.io/library/redis:8",
+    ]
+
+
+def _pools(source: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+    """The pools that the runner controller's Application installs, by name."""
+    app = ROOT / "apps" / "runner-controller"
+    shutil.copytree(app, folder, ignore=shutil.ignore_patterns("src", "__pycache__"))
+    objects = render(folder / "overlays" / "platform", source)
+    return {item["metadata"]["name"]: item for item in objects if item["kind"] == "PodTemplate"}
+
+
+def test_d4_runner_pools_are_those_of_the_clusters_settings(
+    argo: Argo, generated: Applications, tmp_path: Path
+) -> None:
+    """A cluster set up before it told its pools keeps the one that it has, as it is."""
+    before = generated["runner-controller"]
+    assert "components" not in before["spec"]["source"]["kustomize"]
+    first = _pools(before["spec"]["source"], tmp_path / "first")
+    assert list(first) == ["ml-cpu"]
+    chosen = (["ml-cpu"], ["ml-cpu", "ml-gpu"], ["ml-gpu", "ml-cpu"], ["ml-gpu"], ["ml-cpu"])
+    expected: list[list[str]] = [[], ["ml-gpu"], ["ml-gpu"], ["without-ml-cpu", "ml-gpu"], []]
+    assert set(RUNNER_POOLS) == {name for pools in chosen for name in pools}
+    for number, (pools, components) in enumerate(zip(chosen, expected, strict=True)):
+        argo.plane.patch(
+            CLUSTER_SECRET, {"metadata": {"annotations": {"ml-platform.dev/pools": json.dumps(pools)}}}
+        ).raise_for_status()
+        wanted = [f"../../components/{name}" for name in components]
+
+        def follows(wanted: list[str] = wanted) -> dict[str, Any] | None:
+            found: dict[str, Any] = argo.plane.get(f"{APPLICATIONS}/runner-controller")
+            return found if found["spec"]["source"]["kustomize"].get("components", []) == wanted else None
+
+        application = eventually(follows, f"the Application has {wanted}", 90)
+        assert application["metadata"]["uid"] == before["metadata"]["uid"]
+        made = _pools(application["spec"]["source"], tmp_path / str(number))
+        assert sorted(made) == sorted(pools)
+        assert made.get("ml-cpu", first["ml-cpu"]) == first["ml-cpu"]
+        for item in made.values():
+            assert item["metadata"]["namespace"] == "runner-controller"
+            containers = [*item["template"]["spec"]["initContainers"], *item["template"]["spec"]["containers"]]
+            images = {container["image"] for container in containers}
+            assert images == {f"{REGISTRY}/runner-job@{IMAGES['runner-job']}"}
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ def recorded() -> Recording:
         repo_password="token",
         registry="registry.test",
         images={"runner-job": "sha256:1"},
+        pools=["ml-gpu"],
         root=list(yaml.safe_load_all(ROOT_FILE.read_text())),
     )
     return record(lambda: GitOpsBridge("gitops", args))
@@ -43,6 +44,7 @@ def test_the_clusters_secret_carries_its_facts(recorded: Recording) -> None:
         "ml-platform.dev/repo-url": REPO,
         "ml-platform.dev/registry": "registry.test",
         "ml-platform.dev/images": json.dumps({"runner-job": "sha256:1"}),
+        "ml-platform.dev/pools": '["ml-gpu"]',
     }
 
 
@@ -89,7 +91,7 @@ def in_a_cloud() -> Recording:
 
 
 def test_a_cluster_without_images_of_its_own_services_runs_none(in_a_cloud: Recording) -> None:
-    """The set `platform` takes the clusters that have the label."""
+    """The set `platform` takes the clusters that have the label `cluster`, the set `apps` those that host a stage."""
     metadata = in_a_cloud.one("kubernetes:core/v1:Secret", "gitops-cluster").inputs["metadata"]
     assert metadata["labels"] == {
         "argocd.argoproj.io/secret-type": "cluster",

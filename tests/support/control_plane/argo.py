@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ IMAGES = {"runner-controller": f"sha256:{'2' * 64}", "runner-job": f"sha256:{'3'
 REGISTRY = "registry.test:5000"
 STAGES = ("dev", "staging", "prod")
 APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
+CLUSTER_SECRET = "/api/v1/namespaces/argocd/secrets/cluster-here"
 SETS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applicationsets"
 
 
@@ -67,9 +68,36 @@ class Argo:
         return {item["type"]: item["message"] for item in found if "rror" in item["type"] and item["status"] == "True"}
 
 
+def render(folder: Path, source: dict[str, Any]) -> list[dict[str, Any]]:
+    """The objects of an Application's `source` whose path is `folder`, by the commands that Argo CD runs; it changes
+    the folder's kustomization.
+    """
+    settings = source.get("kustomize", {})
+    for kind, values in (("set image", settings.get("images")), ("add component", settings.get("components"))):
+        if values:
+            edit = [tool("kustomize"), "edit", *kind.split(), *values]
+            subprocess.run(edit, cwd=folder, check=True, capture_output=True)
+    built = subprocess.run([tool("kustomize"), "build", str(folder)], capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return list(yaml.safe_load_all(built.stdout))
+
+
+def bridge(repo_url: str) -> list[dict[str, Any]]:
+    """What Pulumi makes on the cluster `here`: its Secret, and the root Application with its project."""
+    root = list(yaml.safe_load_all((ROOT / "argocd" / "root.yaml").read_text()))
+    return [_cluster_secret(repo_url), *root_documents(root, repo_url)]
+
+
 @contextmanager
-def controllers(work: Path, built: list[dict[str, Any]], install: list[dict[str, Any]]) -> Iterator[Argo]:
-    """Until the block ends, with what the root Application would apply (`built`) and Argo CD's kinds (`install`)."""
+def controllers(
+    work: Path,
+    built: list[dict[str, Any]],
+    install: list[dict[str, Any]],
+    bridge: Callable[[str], list[dict[str, Any]]] = bridge,
+) -> Iterator[Argo]:
+    """Until the block ends, with what the root Application would apply (`built`), Argo CD's kinds (`install`), and what
+    Pulumi makes of a cluster that follows the repository at a URL (`bridge`).
+    """
     repository = work / "repository"
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(repository)], check=True)
     with control_plane(work / "kubernetes") as plane:
@@ -78,8 +106,9 @@ def controllers(work: Path, built: list[dict[str, Any]], install: list[dict[str,
         plane.kubectl_apply([item for item in install if item["kind"] in {"CustomResourceDefinition", "ConfigMap"}])
         eventually(lambda: plane.exists(SETS) and plane.exists(APPLICATIONS), "Argo CD's kinds are served")
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-secret", "namespace": "argocd"}}
-        plane.kubectl_apply([secret, _cluster_secret(argo.repo_url)])
-        plane.kubectl_apply(_with_repository(built, argo.repo_url))
+        documents = bridge(argo.repo_url)
+        plane.kubectl_apply([secret, *(item for item in documents if item["kind"] == "Secret")])
+        plane.kubectl_apply(_with_repository(built, documents))
         port = free_port()
         with ExitStack() as stack:
             parts = {
@@ -92,9 +121,9 @@ def controllers(work: Path, built: list[dict[str, Any]], install: list[dict[str,
             yield argo
 
 
-def _with_repository(built: list[dict[str, Any]], repo_url: str) -> list[dict[str, Any]]:
+def _with_repository(built: list[dict[str, Any]], bridge: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The documents as Argo CD applies them: with the root's project, and its patch made."""
-    project, root = root_documents(list(yaml.safe_load_all((ROOT / "argocd" / "root.yaml").read_text())), repo_url)
+    project, root = (next(item for item in bridge if item["kind"] == kind) for kind in ("AppProject", "Application"))
     (patch,) = root["spec"]["source"]["kustomize"]["patches"]
     (operation,) = json.loads(patch["patch"])
     documents = [project, *(dict(item) for item in built)]
