@@ -209,6 +209,7 @@ def test_d4_runner_pools_are_those_of_the_clusters_settings(
     argo: Argo, generated: Applications, tmp_path: Path
 ) -> None:
     """A cluster set up before it told its pools keeps the one that it has, as it is."""
+    argo.commit(OVERLAYS)  # which an earlier test took away
     before = generated["runner-controller"]
     assert "components" not in before["spec"]["source"]["kustomize"]
     first = _pools(before["spec"]["source"], tmp_path / "first")
