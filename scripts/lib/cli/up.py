@@ -15,6 +15,7 @@ from cli.failure import Failure
 from cli.kube import Kubectl
 from cli.steps import Context, Runner, Step
 from environment import environment
+from mlplatform.host import folders
 from settings import ROOT, Cluster, Paths
 
 DATA_GROUP = "data"
@@ -70,6 +71,9 @@ class Setup:
         runner.console.print(f"[dim]{escape(reason)}[/dim]")
         if os.geteuid() != 0:
             raise Failure("only root can set up a host", "run it as root, for example with sudo")
+        folders.claim(self.paths.state, folders.STATE)
+        if not folders.foreign(self.paths.cache, folders.CACHE):
+            folders.claim(self.paths.cache, folders.CACHE)
         before = fingerprint.of_checkout(ROOT)
         self.stamp.unlink(missing_ok=True)
         runner.run(self.steps())
