@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+import kept_buckets
 import stack
 from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock
 from cli.failure import Failure
@@ -68,6 +69,7 @@ class Setup:
         reason = self.reason()
         if not reason:
             return False
+        kept_buckets.check(self.cluster, self.paths)
         runner.console.print(f"[dim]{escape(reason)}[/dim]")
         if os.geteuid() != 0:
             raise Failure("only root can set up a host", "run it as root, for example with sudo")
