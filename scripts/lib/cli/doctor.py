@@ -111,6 +111,13 @@ def examine(name: str, paths: Paths) -> list[Check]:
     return [*checks, *health.at_once([*health.probes(cluster, paths), *more])]
 
 
+def mark(check: Check) -> str:
+    """What stands before a check: well, well but not for long, or not well."""
+    if not check.ok:
+        return "[red]not[/red] "
+    return "[yellow]warn[/yellow]" if check.fix else "[green]ok[/green]  "
+
+
 def _act(arguments: argparse.Namespace) -> int:
     checks = examine(arguments.cluster, Paths.from_environment())
     if arguments.json:
@@ -118,8 +125,8 @@ def _act(arguments: argparse.Namespace) -> int:
     else:
         shown = console.out()
         for one in checks:
-            shown.print(f"{'[green]ok[/green]  ' if one.ok else '[red]not[/red] '} {one.name}: {escape(one.detail)}")
-            if not one.ok:
+            shown.print(f"{mark(one)} {one.name}: {escape(one.detail)}")
+            if one.fix:
                 shown.print(f"     [bold]fix:[/bold] {escape(one.fix)}")
     return 0 if all(one.ok for one in checks) else 1
 
