@@ -6,6 +6,7 @@ import yaml
 import argocd_install
 import facts
 import host
+import kept_buckets
 import providers
 from aws import bucket_policies
 from components.argocd import NAMESPACE as ARGOCD
@@ -22,6 +23,7 @@ RUNNERS = "runner-controller"
 
 def compose(cluster: LocalCluster, paths: Paths) -> None:
     """Register the stack's resources. Raises SettingsError before the first when something is missing."""
+    kept_buckets.check(cluster, paths)
     images, secret = host.images(paths), paths.secret
     runner_secrets = {
         "bot": {"token": secret("forge-bot-token")},
@@ -77,7 +79,8 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
                     bucket_policies.of_users(store.models_bucket, administrators=["pulumi"], writers=["release"]),
                 ),
             },
-            force_destroy=True,  # a machine's own store: `pulumi destroy` is the act that says so
+            # A machine's own store: `pulumi destroy` is the act that says so. `kept_buckets` keeps updates from it.
+            force_destroy=True,
         ),
         pulumi.ResourceOptions(providers=[providers.object_store(cluster, paths)]),
     )

@@ -1,10 +1,8 @@
 """Makes a stack ready for the command line: plugins, backend, stack file, and what a killed run left behind."""
 
-import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import yaml
 
 import aws_state
+import locks
 from environment import environment
 from plugins import install
 from settings import PROJECT, ROOT, AnyCluster, Cluster, LocalCluster, Paths, SettingsError
@@ -108,15 +107,9 @@ def _is_json(path: Path) -> bool:
 
 
 def _abandoned(folder: Path) -> bool:
-    """Whether the stack is locked, and every process of this host that locked it is gone."""
-    holders = []
-    for path in folder.glob("*.json"):
-        with contextlib.suppress(OSError, ValueError):  # released, or not yet written
-            holders.append(json.loads(path.read_bytes()))
-    return bool(holders) and not any(
-        holder.get("hostname") != socket.gethostname() or Path("/proc", str(holder.get("pid"))).exists()
-        for holder in holders
-    )
+    """Whether the stack is locked, and every process that locked it is gone."""
+    held = locks.in_folder(folder)
+    return bool(held) and all(lock.abandoned for lock in held)
 
 
 def _run(arguments: list[str], variables: dict[str, str], root: Path) -> None:

@@ -45,7 +45,7 @@ def test_no_data_is_left_and_the_caches_are(purged: Paths) -> None:
         "/etc/ml-platform.json",
         "/etc/kubernetes",
         "/run/ml-platform",
-        "/run/lock/ml-platform.lock.inner",
+        "/run/ml-platform-lock/lock.inner",
         "/run/containerd",
         "/var/lib/kubelet",
         "/var/lib/containerd",

@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
+import own_processes
 from cli import health, loop
 from live import Platform, eventually, interrupted
 from settings import ROOT
@@ -16,39 +16,29 @@ CONTROL_PLANE = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-sche
 SERVICES = ("containerd", "kubelet", "versitygw", "gitea", "registry")
 
 
-def pids(name: str) -> set[int]:
-    """Processes whose program is `name`, whatever else stands on their command line."""
-    found = set()
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
-        try:
-            program = (folder / "cmdline").read_bytes().split(b"\0")[0].decode()
-        except OSError:
-            continue
-        if Path(program).name in {name, f"docker-{name}"}:
-            found.add(int(folder.name))
-    return found
+def pids(live: Platform, name: str) -> set[int]:
+    """The platform's own processes of this program."""
+    return own_processes.pids(name, [live.paths.state, own_processes.RUN])
 
 
 @pytest.mark.parametrize("name", CONTROL_PLANE)
 def test_the_cluster_survives_a_killed_control_plane_process(live: Platform, name: str) -> None:
-    before = pids(name)
+    before = pids(live, name)
     assert before
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    eventually(lambda: (pids(name) - before) or None, 180, f"a new {name}")
+    eventually(lambda: (pids(live, name) - before) or None, 180, f"a new {name}")
     live.settle(300)
 
 
 def test_every_host_service_comes_back_after_a_kill(live: Platform) -> None:
-    before = {name: pids(name) for name in SERVICES}
+    before = {name: pids(live, name) for name in SERVICES}
     assert all(before.values()), before
     for killed in before.values():
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
     for name, killed in before.items():
-        eventually(lambda name=name, killed=killed: (pids(name) - killed) or None, 120, f"a new {name}")  # type: ignore[misc]
+        eventually(lambda name=name, killed=killed: (pids(live, name) - killed) or None, 120, f"a new {name}")  # type: ignore[misc]
     live.settle(300)
 
 

@@ -47,13 +47,13 @@ def test_every_secret_is_there_and_roots_own(host: Host, platform: Paths) -> Non
         ("kubernetes/pki/ca.key", "root", 0o600),
         ("containerd/registries/_default/hosts.toml", "root", 0o600),
         ("etcd", "root", 0o700),
-        ("gitea", "ml-platform", 0o700),
+        ("gitea", "ml-platform-forge", 0o700),
         ("gitea/app.ini", "root", 0o640),
         ("host/environment", "root", 0o600),
-        ("object-store", "ml-platform", 0o700),
-        ("object-store/accounts/users.json", "ml-platform", 0o600),
-        ("registry", "ml-platform", 0o700),
-        ("registry/htpasswd", "ml-platform", 0o600),
+        ("object-store", "ml-platform-object-store", 0o700),
+        ("object-store/accounts/users.json", "ml-platform-object-store", 0o600),
+        ("registry", "ml-platform-registry", 0o700),
+        ("registry/htpasswd", "ml-platform-registry", 0o600),
     ],
 )
 def test_owner_and_mode(host: Host, platform: Paths, name: str, user: str, mode: int) -> None:

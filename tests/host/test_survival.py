@@ -5,10 +5,10 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+import own_processes
 from settings import Paths
 
 pytestmark = pytest.mark.host
@@ -16,29 +16,9 @@ pytestmark = pytest.mark.host
 BACK_SECONDS = 240
 
 
-def pod_process(name: str) -> int | None:
-    """The pid of a program that runs in a pod."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            program = (entry / "cmdline").read_bytes().split(b"\0")[0].decode()
-            if Path(program).name == name and "kubepods" in (entry / "cgroup").read_text():
-                return int(entry.name)
-        except OSError:
-            continue
-    return None
-
-
-def service_process(name: str, state: Path) -> int | None:
-    """The pid of a service of the host."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            arguments = (entry / "cmdline").read_bytes().decode().split("\0")
-            groups = (entry / "cgroup").read_text()
-        except OSError:
-            continue
-        if Path(arguments[0]).name == name and str(state) in " ".join(arguments) and "kubepods" not in groups:
-            return int(entry.name)
-    return None
+def own_process(name: str, platform: Paths) -> int | None:
+    """The pid of a program that is the platform's, a service of the host or in a pod."""
+    return min(own_processes.pids(name, [platform.state, own_processes.RUN]), default=None)
 
 
 def wait(what: Callable[[], object], says: str) -> None:
@@ -63,11 +43,11 @@ def well(kubectl: Callable[..., str]) -> bool:
 @pytest.mark.parametrize(
     "name", ["kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler", "kube-proxy", "coredns"]
 )
-def test_a_killed_part_of_kubernetes_comes_back(kubectl: Callable[..., str], name: str) -> None:
-    before = pod_process(name)
+def test_a_killed_part_of_kubernetes_comes_back(kubectl: Callable[..., str], platform: Paths, name: str) -> None:
+    before = own_process(name, platform)
     assert before
     os.kill(before, signal.SIGKILL)
-    wait(lambda: pod_process(name) not in {None, before}, f"{name} was not started again")
+    wait(lambda: own_process(name, platform) not in {None, before}, f"{name} was not started again")
     wait(lambda: well(kubectl), f"Kubernetes did not recover from the kill of {name}")
 
 
@@ -75,9 +55,9 @@ def test_a_killed_part_of_kubernetes_comes_back(kubectl: Callable[..., str], nam
 def test_a_killed_service_is_started_again_and_pods_go_on(
     kubectl: Callable[..., str], platform: Paths, name: str
 ) -> None:
-    before, server = service_process(name, platform.state), pod_process("etcd")
+    before, server = own_process(name, platform), own_process("etcd", platform)
     assert before
     os.kill(before, signal.SIGKILL)
-    wait(lambda: service_process(name, platform.state) not in {None, before}, f"{name} was not started again")
+    wait(lambda: own_process(name, platform) not in {None, before}, f"{name} was not started again")
     wait(lambda: well(kubectl), f"Kubernetes did not recover from the kill of {name}")
-    assert pod_process("etcd") == server, "the kill of a service must not restart pods"
+    assert own_process("etcd", platform) == server, "the kill of a service must not restart pods"

@@ -231,6 +231,37 @@ class TestMistakes:
         assert "ML_PLATFORM_PYTHON: is not set: run  eval" in shown
 
 
+def test_s10_a_bucket_of_another_name_is_refused_and_can_be_moved(applied: Stack) -> None:
+    """As docs/runbooks/rename-a-bucket.md has it: no object of the old bucket is ever deleted."""
+    path = applied.root / "clusters" / "local" / "cluster.yaml"
+    text = path.read_text()
+    administrator = _s3(applied, "pulumi")
+    administrator.put_object(Bucket="ml-data", Key="dvc/precious", Body=b"1")
+    urn = "urn:pulumi:local::ml-platform::ml-platform:index:ObjectStore$aws:s3/bucket:Bucket::object-store-data"
+    forget = ("state", "delete", "--yes", "--target-dependents", urn)
+    up = ("up", "--yes", "--skip-preview")
+    path.write_text(text.replace("ml-data", "ml-data2"))
+    try:
+        refused = applied.pulumi(*up, check=False)
+        assert refused.returncode != 0
+        assert "objectStore.dataBucket: is 'ml-data2'" in refused.stdout + refused.stderr
+        assert administrator.get_object(Bucket="ml-data", Key="dvc/precious")["Body"].read() == b"1"
+        administrator.create_bucket(Bucket="ml-data2")
+        administrator.copy({"Bucket": "ml-data", "Key": "dvc/precious"}, "ml-data2", "dvc/precious")
+        applied.pulumi(*forget)
+        applied.pulumi(*up)
+        for bucket in ("ml-data", "ml-data2"):
+            assert administrator.get_object(Bucket=bucket, Key="dvc/precious")["Body"].read() == b"1"
+        assert administrator.get_bucket_versioning(Bucket="ml-data2")["Status"] == "Enabled"
+        applied.pulumi(*forget)
+    finally:
+        path.write_text(text)
+    applied.pulumi(*up)
+    for version in administrator.list_object_versions(Bucket="ml-data2")["Versions"]:
+        administrator.delete_object(Bucket="ml-data2", Key=version["Key"], VersionId=version["VersionId"])
+    administrator.delete_bucket(Bucket="ml-data2")
+
+
 def test_a_killed_run_is_finished_by_the_next(loopback: Stack, applied: Stack) -> None:
     """Killed while it creates and while it destroys, at several points; the next run finishes without orphans."""
     for command in ("destroy", "up"):

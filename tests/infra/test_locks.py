@@ -2,8 +2,12 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,12 +25,27 @@ def dead_process() -> int:
     return process.pid
 
 
-def held(backend: Path, *holders: tuple[str, int]) -> dict[str, str]:
+@contextmanager
+def running(folder: Path, name: str = "pulumi") -> Iterator[int]:
+    """The number of a process of that name that runs until the block ends."""
+    folder.mkdir()
+    shutil.copyfile(shutil.which("sleep") or "", folder / name)
+    (folder / name).chmod(0o755)
+    with subprocess.Popen([folder / name, "60"]) as process:
+        yield process.pid
+        process.kill()
+
+
+def now(seconds: float = 0) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+def held(backend: Path, *holders: tuple[str, int], since: str = "2026-01-02T03:04:05.678Z") -> dict[str, str]:
     """A file backend with a lock for each host and process; the variables that lead to it."""
     folder = backend / ".pulumi" / "locks" / "organization" / "ml-platform" / "dev"
     folder.mkdir(parents=True)
     for number, (host, pid) in enumerate(holders):
-        lock = {"pid": pid, "username": "ann", "hostname": host, "timestamp": "2026-01-02T03:04:05.678Z"}
+        lock = {"pid": pid, "username": "ann", "hostname": host, "timestamp": since}
         (folder / f"{number}.json").write_text(json.dumps(lock))
     return {"PULUMI_BACKEND_URL": f"file://{backend}", "PATH": os.environ["PATH"]}
 
@@ -37,10 +56,38 @@ def test_no_lock_is_nothing_to_do(tmp_path: Path) -> None:
     assert said == []
 
 
-@pytest.mark.parametrize("holder", [(HERE, os.getpid()), ("elsewhere.test", 1)])
-def test_lock_of_the_living_or_of_another_host_stays(tmp_path: Path, holder: tuple[str, int]) -> None:
-    with pytest.raises(SettingsError, match=rf"locked since 2026-01-02T03:04:05 by ann on {holder[0]}.*pulumi cancel"):
-        locks.release("dev", held(tmp_path, (HERE, dead_process()), holder), print)
+@pytest.mark.parametrize("host", [HERE, "its-former-name.test"])
+def test_lock_of_the_living_stays(tmp_path: Path, host: str) -> None:
+    with running(tmp_path / "bin") as pid:
+        variables = held(tmp_path, (HERE, dead_process()), (host, pid), since=now())
+        with pytest.raises(SettingsError, match=rf"locked since {now()[:10]}.* by ann on {host}.*pulumi cancel"):
+            locks.release("dev", variables, print)
+
+
+def abandoned(backend: Path, host: str, pid: int, since: str) -> bool:
+    held(backend, (host, pid), since=since)
+    (lock,) = locks.in_folder(backend / ".pulumi" / "locks" / "organization" / "ml-platform" / "dev")
+    return lock.abandoned
+
+
+def test_s22_a_pid_that_another_program_has_now_is_not_the_holder(tmp_path: Path) -> None:
+    assert abandoned(tmp_path, HERE, 1, now())
+
+
+def test_s22_a_pulumi_that_began_after_the_lock_is_not_its_holder(tmp_path: Path) -> None:
+    with running(tmp_path / "bin") as pid:
+        assert abandoned(tmp_path / "old", HERE, pid, now(-3600))
+        assert not abandoned(tmp_path / "new", HERE, pid, now())
+        assert not abandoned(tmp_path / "unsaid", HERE, pid, "")
+
+
+def test_s22_a_host_that_was_renamed_releases_its_own_locks(tmp_path: Path) -> None:
+    assert abandoned(tmp_path, "its-former-name.test", 1, "2026-01-02T03:04:05.678Z")
+
+
+def test_a_lock_of_another_host_in_a_shared_bucket_stays() -> None:
+    lock = locks._lock({"hostname": "elsewhere.test", "pid": 1, "timestamp": now()}, here=False)
+    assert not lock.abandoned
 
 
 def test_lock_of_the_dead_is_taken_off(tmp_path: Path) -> None:

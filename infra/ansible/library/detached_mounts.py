@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Unmount everything that is mounted below given directories."""
+"""Unmount everything that is mounted below given directories; the directories themselves may be mounts and stay."""
 
 import os
 import re
@@ -17,13 +17,20 @@ options:
 
 
 def mounts_below(table: str, paths: list[str]) -> list[str]:
-    """Mount points of `table` (text of /proc/self/mountinfo) at or below `paths`, innermost first."""
-    # The kernel writes space, tab, newline and backslash in octal.
-    points = [
-        re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), line.split()[4]) for line in table.splitlines()
-    ]
-    roots = [os.path.realpath(path) for path in paths]
-    found = [point for point in points if any(point == root or point.startswith(root + "/") for root in roots)]
+    """Mount points of `table` (text of /proc/self/mountinfo) below `paths`, innermost first.
+
+    Neither `paths` themselves nor a whole disk that somebody mounted below them: these hold data.
+    """
+    roots = tuple(os.path.realpath(path) + "/" for path in paths)
+    found = []
+    for line in table.splitlines():
+        fields, _, kind = line.partition(" - ")
+        root, mount = fields.split()[3:5]
+        # The kernel writes space, tab, newline and backslash in octal.
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), mount)
+        whole_disk = root == "/" and kind.split()[1].startswith("/dev/")
+        if point.startswith(roots) and not whole_disk:
+            found.append(point)
     return found[::-1]
 
 

@@ -4,11 +4,12 @@
 import grp
 import os
 import pwd
+import stat
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.files import write_atomically
+from ansible.module_utils.files import open_file, open_folder, write_atomically
 
 DOCUMENTATION = r"""
 module: host_files
@@ -23,31 +24,61 @@ OWNER = {"owner": {"type": "str"}, "group": {"type": "str"}, "mode": {"type": "s
 
 
 def ownership(entry: dict[str, Any], default: str) -> tuple[int, int]:
-    """The numeric user and group of an entry."""
-    user = pwd.getpwnam(entry["owner"] or default)
-    return user.pw_uid, grp.getgrnam(entry["group"]).gr_gid if entry["group"] else user.pw_gid
-
-
-def fits(path: Path, mode: int, owner: tuple[int, int]) -> bool:
-    status = path.stat()
-    return status.st_mode & 0o7777 == mode and (status.st_uid, status.st_gid) == owner
+    """The numeric user and group of an entry; a number stands for itself and needs no account."""
+    name = entry["owner"] or default
+    if name.isdigit():
+        user, group = int(name), int(name)
+    else:
+        account = pwd.getpwnam(name)
+        user, group = account.pw_uid, account.pw_gid
+    return user, grp.getgrnam(entry["group"]).gr_gid if entry["group"] else group
 
 
 def keep(path: Path, content: str | None, mode: int, owner: tuple[int, int], dry_run: bool) -> bool:
     """Keep a file (a directory where `content` is None). Returns whether it had to be changed. Raises OSError."""
-    right = path.is_dir() if content is None else path.is_file() and path.read_bytes() == content.encode()
-    if right and fits(path, mode, owner):
-        return False
-    if dry_run:
+    if content is not None:
+        return _keep_file(path, content, mode, owner, dry_run)
+    try:
+        descriptor = open_folder(path)
+    except FileNotFoundError:
+        if dry_run:
+            return True
+        parent = open_folder(path.parent)
+        try:
+            os.mkdir(path.name, 0o700, dir_fd=parent)
+        finally:
+            os.close(parent)
+        descriptor = open_folder(path)
+        _give(descriptor, mode, owner, dry_run)
         return True
-    if content is None:
-        path.mkdir(exist_ok=True)
-    elif not right:
-        # Never readable by more than intended, not even for the moment before the owner is set.
-        write_atomically(path, content, mode & 0o700)
-    os.chown(path, *owner)
-    path.chmod(mode)
+    return _give(descriptor, mode, owner, dry_run)
+
+
+def _keep_file(path: Path, content: str, mode: int, owner: tuple[int, int], dry_run: bool) -> bool:
+    descriptor = open_file(path)
+    if descriptor is not None:
+        with os.fdopen(os.dup(descriptor), "rb") as handle:
+            # A file with a second name may be somebody else's, whatever it says: it gets no owner, but a successor.
+            right = os.fstat(descriptor).st_nlink == 1 and handle.read() == content.encode()
+        if right:
+            return _give(descriptor, mode, owner, dry_run)
+        os.close(descriptor)
+    if not dry_run:
+        write_atomically(path, content, mode, owner)
     return True
+
+
+def _give(descriptor: int, mode: int, owner: tuple[int, int], dry_run: bool) -> bool:
+    """Set owner and mode of what is open, and close it. Returns whether they were others."""
+    try:
+        status = os.fstat(descriptor)
+        fits = stat.S_IMODE(status.st_mode) == mode and (status.st_uid, status.st_gid) == owner
+        if not fits and not dry_run:
+            os.fchown(descriptor, *owner)
+            os.fchmod(descriptor, mode)
+        return not fits
+    finally:
+        os.close(descriptor)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 DOCUMENTATION = r"""
 module: platform_record
 short_description: Read the host's record; refuse where it is another state directory's
+description: Returns whether there is one as `known`; without it nothing shows that the host's pods are the platform's.
 options:
   path: {type: path, required: true}
   state_dir: {type: path, required: true}
@@ -47,6 +48,7 @@ def main() -> None:
         )
     module.exit_json(
         changed=False,
+        known=bool(record),
         manager="systemd" if Path("/run/systemd/system").is_dir() else "supervisor",
         kernel_parameters=record.get("kernel_parameters", {}),
         files=removable(record, KUBERNETES, state_dir),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bcrypt
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.files import write_atomically
+from ansible.module_utils.files import open_file, write_atomically
 
 DOCUMENTATION = r"""
 module: registry_login
@@ -33,6 +33,15 @@ def accepts(text: str, user: str, password: str) -> bool:
         return False
 
 
+def read(path: Path) -> str:
+    """What the file says, "" where there is none. Raises OSError for a link: the registry's account may write there."""
+    descriptor = open_file(path)
+    if descriptor is None:
+        return ""
+    with os.fdopen(descriptor) as handle:
+        return handle.read()
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -45,12 +54,14 @@ def main() -> None:
     )
     given = module.params
     path = Path(given["path"])
-    changed = not path.exists() or not accepts(path.read_text(), given["user"], given["password"])
-    if changed and not module.check_mode:
-        hashed = bcrypt.hashpw(given["password"].encode(), bcrypt.gensalt(ROUNDS)).decode()
-        write_atomically(path, f"{given['user']}:{hashed}\n")
-        account = pwd.getpwnam(given["owner"])
-        os.chown(path, account.pw_uid, account.pw_gid)
+    try:
+        changed = not accepts(read(path), given["user"], given["password"])
+        if changed and not module.check_mode:
+            hashed = bcrypt.hashpw(given["password"].encode(), bcrypt.gensalt(ROUNDS)).decode()
+            account = pwd.getpwnam(given["owner"])
+            write_atomically(path, f"{given['user']}:{hashed}\n", owner=(account.pw_uid, account.pw_gid))
+    except OSError as error:
+        module.fail_json(msg=f"{path}: {error.strerror}")
     module.exit_json(changed=changed)
 
 

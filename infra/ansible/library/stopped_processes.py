@@ -16,6 +16,9 @@ options:
   services_only:
     type: bool
     description: Only services that no supervisor looks after any more; pods go on.
+  pods:
+    type: bool
+    description: Pods' processes too, whose services have gone; only where every pod of the host is the platform's.
   names: {type: list, elements: str, description: "Only the platform's processes of these names, all where empty."}
   grace_seconds: {type: float, description: Time between asking and killing.}
 """
@@ -77,6 +80,7 @@ def main() -> None:
         argument_spec={
             "paths": {"type": "list", "elements": "path", "required": True},
             "services_only": {"type": "bool", "default": False},
+            "pods": {"type": "bool", "default": True},
             "names": {"type": "list", "elements": "str", "default": []},
             "grace_seconds": {"type": "float", "default": 5.0},
         },
@@ -86,7 +90,7 @@ def main() -> None:
 
     def ours() -> tuple[dict[int, Process], set[int]]:
         table = process_table()
-        pids = owned(table, given["paths"])
+        pids = owned(table, given["paths"], pods=given["pods"])
         if given["services_only"]:
             shim = "containerd-shim-runc-v2"
             pids = {pid for pid in pids if is_service(table[pid], given["paths"]) and shim not in programs(table[pid])}

@@ -78,10 +78,13 @@ def _own_group(table: dict[int, Process]) -> str:
     return max((group.rstrip("/") for group in groups if POD_GROUP in group), key=len, default="")
 
 
-def owned(table: dict[int, Process], paths: Iterable[str]) -> set[int]:
-    """The pids of the platform's services, of pods, and of all that descends from them."""
+def owned(table: dict[int, Process], paths: Iterable[str], pods: bool = True) -> set[int]:
+    """The pids of the platform's services, of pods, and of all that descends from them.
+
+    With `pods` false only what its services started: on a host that does not carry the platform, pods are another's.
+    """
     paths, base = list(paths), _own_group(table)
-    roots = {pid for pid, process in table.items() if is_service(process, paths) or in_pod(process, base)}
+    roots = {pid for pid, one in table.items() if is_service(one, paths) or (pods and in_pod(one, base))}
     return roots | descendants(table, roots)
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.markup import escape
 from cli import app, console, git, health, up
 from cli.failure import Failure
 from cli.health import Check
+from mlplatform.host import packages
 from settings import ROOT, Cluster, Paths, SettingsError
 from toolchain import ToolchainError, find, load
 
@@ -31,6 +33,7 @@ def prerequisites(paths: Paths) -> list[Check]:
         _memory(),
         *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache))),
         _tools(paths),
+        _packages(),
     ]
 
 
@@ -82,6 +85,19 @@ def _tools(paths: Paths) -> Check:
     return _check("tools", not missing, detail, "scripts/up makes them")
 
 
+def _packages() -> Check:
+    """Whether apt's lists on disk have newer packages of what holds containers apart from the host."""
+    command = ["apt-cache", "policy", *packages.WALL]
+    try:
+        done = subprocess.run(command, env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return Check("packages", True, "apt cannot be asked")
+    if not (found := packages.newer(done.stdout)):
+        return Check("packages", True, f"no newer {' or '.join(packages.WALL)} in apt's lists")
+    detail = ", ".join(f"{name} {best} (installed: {there})" for name, (there, best) in found.items())
+    return Check("packages", True, f"newer: {detail}", "scripts/up --upgrade-packages installs it; pods go on")
+
+
 def _settings(name: str) -> tuple[Check, Cluster | None]:
     file = f"clusters/{name}/cluster.yaml"
     try:
@@ -111,6 +127,13 @@ def examine(name: str, paths: Paths) -> list[Check]:
     return [*checks, *health.at_once([*health.probes(cluster, paths), *more])]
 
 
+def mark(check: Check) -> str:
+    """What stands before a check: well, well but not for long, or not well."""
+    if not check.ok:
+        return "[red]not[/red] "
+    return "[yellow]warn[/yellow]" if check.fix else "[green]ok[/green]  "
+
+
 def _act(arguments: argparse.Namespace) -> int:
     checks = examine(arguments.cluster, Paths.from_environment())
     if arguments.json:
@@ -118,8 +141,8 @@ def _act(arguments: argparse.Namespace) -> int:
     else:
         shown = console.out()
         for one in checks:
-            shown.print(f"{'[green]ok[/green]  ' if one.ok else '[red]not[/red] '} {one.name}: {escape(one.detail)}")
-            if not one.ok:
+            shown.print(f"{mark(one)} {one.name}: {escape(one.detail)}")
+            if one.fix:
                 shown.print(f"     [bold]fix:[/bold] {escape(one.fix)}")
     return 0 if all(one.ok for one in checks) else 1
 

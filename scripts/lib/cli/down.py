@@ -1,6 +1,7 @@
 """Take the platform off this host. Its data stays unless --purge says otherwise."""
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 
 from cli import ansible, app, console, lock
 from cli.failure import BadInput, Failure
-from cli.steps import Context, Runner, Step
+from cli.steps import Action, Context, Runner, Step
+from mlplatform.host import folders
 from settings import ROOT, Paths
 
 
@@ -24,31 +26,53 @@ class Loss:
     size: int
 
 
+# What entries of the state directory are to people; a bucket has a line of its own.
+_NAMES = {
+    "gitea": "the forge: repository, pull requests, accounts",
+    "pulumi": "Pulumi's state",
+    "secrets": "generated secrets",
+    "etcd": "the cluster's objects",
+}
+
+
 def losses(paths: Paths, keep_cache: bool) -> list[Loss]:
-    """What `--purge` would delete, biggest parts named apart."""
-    state = paths.state
-    found = [
-        *(
-            Loss(f"bucket {folder.name}", folder, size(folder))
-            for folder in _folders(state / "object-store" / "buckets")
-        ),
-        Loss("the forge: repository, pull requests, accounts", state / "gitea", size(state / "gitea")),
-        Loss(f"registry: {_images(state / 'registry')}", state / "registry", size(state / "registry")),
-        Loss("Pulumi's state", paths.pulumi, size(paths.pulumi)),
-        Loss("generated secrets", paths.secrets, size(paths.secrets)),
-    ]
-    rest = size(state) - sum(one.size for one in found)
-    found.append(Loss("the cluster and everything else in the state directory", state, rest))
+    """What `--purge` would delete, each entry of the platform's folders and each bucket apart."""
+    found = []
+    for path in folders.own(paths.state, folders.STATE):
+        if path.name == "registry":
+            found.append(Loss(f"registry: {_images(path)}", path, size(path)))
+        elif path.name == "object-store":
+            buckets = [Loss(f"bucket {one.name}", one, size(one)) for one in _folders(path / "buckets")]
+            rest = size(path) - sum(one.size for one in buckets)
+            found += [*buckets, Loss("the object store's old versions and accounts", path, rest)]
+        else:
+            found.append(Loss(_NAMES.get(path.name, f"state: {path.name}"), path, size(path)))
+    found += [Loss("made by the platform's programs", path, size(path)) for path in _side_effects()]
     if not keep_cache:
-        found += [Loss(f"cache: {folder.name}", folder, size(folder)) for folder in _folders(paths.cache)]
-    return [one for one in found if one.path.exists()]
+        found += [Loss(f"cache: {path.name}", path, size(path)) for path in folders.own(paths.cache, folders.CACHE)]
+    return found
+
+
+def kept(paths: Paths, keep_cache: bool) -> list[Path]:
+    """What lies in the folders that a purge empties and is not the platform's: it stays."""
+    cache = [] if keep_cache else folders.foreign(paths.cache, folders.CACHE)
+    return [*folders.foreign(paths.state, folders.STATE), *cache]
+
+
+def _side_effects() -> list[Path]:
+    """Paths outside the platform's folders that were not there before it."""
+    try:
+        created = json.loads(folders.RECORD.read_text(encoding="utf-8"))["created"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [Path(path) for path in created if os.path.lexists(path)]
 
 
 def size(path: Path) -> int:
     """Bytes that files under `path` occupy; a file with several links counts once."""
     seen: set[tuple[int, int]] = set()
     total = 0
-    for file in _walk(path):
+    for file in _walk(path) if path.is_dir() and not path.is_symlink() else [path]:
         try:
             status = file.lstat()
         except OSError:
@@ -70,10 +94,10 @@ def human(count: int) -> str:
 
 
 def _walk(path: Path) -> Iterable[Path]:
-    for name, folders, files in os.walk(path):
+    for name, below, files in os.walk(path):
         folder = Path(name)
         # What pods have mounted below the state directory is not its own.
-        folders[:] = [one for one in folders if not (folder / one).is_mount()]
+        below[:] = [one for one in below if not (folder / one).is_mount()]
         yield from (folder / file for file in files)
 
 
@@ -87,11 +111,13 @@ def _images(registry: Path) -> str:
     return f"{len(names)} images" + (f" ({', '.join(names)})" if names else "")
 
 
-def _confirm(lost: list[Loss], yes: bool) -> None:
+def _confirm(lost: list[Loss], stays: list[Path], yes: bool) -> None:
     shown = console.err()
     shown.print("[bold]This will be lost:[/bold]")
     for one in lost:
         shown.print(f"  {human(one.size):>10}  {one.name} ({one.path})", markup=False)
+    for path in stays:
+        shown.print(f"  stays, because the platform did not make it: {path}", markup=False)
     if yes:
         return
     if not sys.stdin.isatty():
@@ -112,36 +138,54 @@ def _act(arguments: argparse.Namespace) -> int:
     if arguments.keep_cache and not arguments.purge:
         raise BadInput("--keep-cache goes with --purge", "without --purge neither data nor caches are deleted")
     with lock.held("down"):
+        ours = folders.is_ours(paths.state, folders.STATE)
+        stays = kept(paths, arguments.keep_cache) if arguments.purge else []
         if arguments.purge:
-            _confirm(losses(paths, arguments.keep_cache), arguments.yes)
-        (paths.state / "up.json").unlink(missing_ok=True)
-        # A purge deletes the state directory, its logs included.
-        logs = Path(tempfile.mkdtemp(prefix="ml-platform-down-")) if arguments.purge else paths.state / "logs"
+            _refuse(paths, arguments.keep_cache)
+            _confirm(losses(paths, arguments.keep_cache), stays, arguments.yes)
+            folders.prepare_purge(paths.state, folders.STATE)
+        # A purge deletes the state directory, its logs included; a folder of somebody else gets none.
+        keeps_logs = ours and not arguments.purge
+        logs = paths.state / "logs" if keeps_logs else Path(tempfile.mkdtemp(prefix="ml-platform-down-"))
+        if ours:
+            (paths.state / "up.json").unlink(missing_ok=True)
         runner = Runner(console.err(), logs, "down")
 
         def take_off(context: Context) -> str:
             return ansible.playbook(context, "down.yml", cluster.name, paths, purge=arguments.purge)
 
+        def delete(folder: Path, kind: folders.Kind) -> Action:
+            return lambda context: _told(folders.purge(folder, kind))
+
         steps = [Step("host", "Take the platform off the host", take_off, fix="run scripts/down again: it goes on")]
-        if arguments.purge and not arguments.keep_cache:
-            steps.append(Step("caches", "Delete the caches", lambda context: _delete(paths.cache), after=("host",)))
+        if arguments.purge:
+            steps.append(Step("data", "Delete the data", delete(paths.state, folders.STATE), ("host",)))
+            if not arguments.keep_cache:
+                steps.append(Step("caches", "Delete the caches", delete(paths.cache, folders.CACHE), ("data",)))
         runner.run(steps)
         if arguments.purge:
-            (ROOT / "clusters" / f"Pulumi.{cluster.name}.yaml").unlink(missing_ok=True)
+            stack_file = ROOT / "clusters" / f"Pulumi.{cluster.name}.yaml"
+            if stack_file.is_symlink():
+                stack_file.unlink()
+        if not keeps_logs:
             shutil.rmtree(logs, ignore_errors=True)
     if not arguments.purge:
         runner.console.print(f"The data stays in {paths.state}; scripts/up restores the same deployments.")
     return 0
 
 
-def _delete(path: Path) -> None:
-    # Go's module cache is read-only on purpose, which stops nobody but rmtree under a plain user.
-    try:
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise Failure(f"{error.filename}: cannot be deleted ({error.strerror})", f"remove {path} by hand") from None
+def _refuse(paths: Paths, keep_cache: bool) -> None:
+    """Raise SettingsError, before anything is stopped, for what a purge could not delete or must not."""
+    folders.refuse_foreign(paths.state, folders.STATE)
+    # What pods and containers have mounted goes with them.
+    folders.refuse_mounts(paths.state, frozenset({"kubelet", "containerd"}))
+    if not keep_cache:
+        folders.refuse_foreign(paths.cache, folders.CACHE)
+        folders.refuse_mounts(paths.cache)
+
+
+def _told(left: list[Path]) -> str:
+    return f"left: {', '.join(map(str, left))}" if left else ""
 
 
 def main() -> int:

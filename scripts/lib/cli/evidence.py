@@ -9,12 +9,25 @@ from cli.failure import Failure
 from cli.kube import Kubectl
 from settings import ROOT, Paths
 
+_DEFAULT = ".artifacts"
+# Says that the folder held nothing before the first run wrote to it.
+_MARKER = ".ml-platform-artifacts"
 _OBJECTS = "nodes,pods,deployments,services,jobs,persistentvolumeclaims"
 
 
 def folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where it is kept: ML_PLATFORM_ARTIFACTS, or `.artifacts` in the checkout, which git ignores."""
-    return Path(environment.get("ML_PLATFORM_ARTIFACTS") or ROOT / ".artifacts")
+    return Path(environment.get("ML_PLATFORM_ARTIFACTS") or ROOT / _DEFAULT)
+
+
+def clear(target: Path) -> None:
+    """Make the folder, and empty it where everything in it is of earlier runs; whatever else lies there stays."""
+    marker = target / _MARKER
+    if marker.is_file() or target == ROOT / _DEFAULT:
+        shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
+    if not any(target.iterdir()):
+        marker.write_text("Results of scripts/test of the ML platform; the next run empties this folder.\n")
 
 
 def collect(paths: Paths, target: Path) -> None:

@@ -11,16 +11,21 @@ from typing import Any
 from cli import applications, kube
 from cli.failure import Failure
 from cli.kube import Kubectl
+from mlplatform.host import certificates
 from settings import Cluster, Paths
 
 # Applications that scripts/up itself brings up; those of the stages come with their first deployment.
 PLATFORM_APPLICATIONS = ("root", "runner-controller")
+CERTIFICATES = "certificates"
 _SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: `detail` says what was found, `fix` what to do when it is not well."""
+    """One thing that was looked at: `detail` says what was found, `fix` what to do when it is not well.
+
+    What is well and has a fix will not be well for long: a warning.
+    """
 
     name: str
     ok: bool
@@ -45,6 +50,7 @@ def probes(cluster: Cluster, paths: Paths) -> list[Probe]:
         lambda: answers("forge", f"{cluster.forge.url}/api/healthz", paths),
         lambda: kubernetes(kubectl, cluster, paths),
         lambda: node(kubectl, paths),
+        lambda: certificates_end(paths),
         lambda: answers("argo cd", f"{argocd}/healthz", paths),
         *(_application(kubectl, name) for name in PLATFORM_APPLICATIONS),
     ]
@@ -118,6 +124,20 @@ def node(kubectl: Kubectl, paths: Paths) -> Check:
         return Check("node", False, f"not Ready: {', '.join(unready) or 'there is no node'}", fix)
     version = nodes[0]["status"]["nodeInfo"]["kubeletVersion"]
     return Check("node", True, f"{', '.join(one['metadata']['name'] for one in nodes)} Ready, {version}")
+
+
+def certificates_end(paths: Paths) -> Check:
+    """Whether the cluster's certificates last: a warning while `scripts/up` would renew them, later a failure."""
+    name, folder = CERTIFICATES, paths.kubeconfig.parent
+    try:
+        end = certificates.first_end(folder)
+    except (OSError, ValueError) as error:
+        return Check(name, False, f"{folder}: cannot be read: {error}", "run it as root; restore a damaged file")
+    if end is None:
+        return Check(name, True, "no cluster")
+    days = certificates.days_left(end)
+    fix = "scripts/up renews them" if days < certificates.RENEW_DAYS else ""
+    return Check(name, days >= certificates.ALARM_DAYS, f"the first ends in {days} days, on {end:%Y-%m-%d}", fix)
 
 
 def _application(kubectl: Kubectl, name: str) -> Probe:

@@ -72,11 +72,17 @@ def read(cluster: Cluster, paths: Paths) -> Status:
     )
 
 
+def _mark(check: Check) -> str:
+    if not check.ok:
+        return "[red]down[/red]"
+    return "[yellow]warn[/yellow]" if check.fix else "[green]ok[/green]"
+
+
 def show(status: Status, shown: Console) -> None:
     """Print it as tables."""
     services = Table("service", "", "", box=None, pad_edge=False, header_style="bold")
     for check in status.checks:
-        services.add_row(check.name, "[green]ok[/green]" if check.ok else "[red]down[/red]", escape(check.detail))
+        services.add_row(check.name, _mark(check), escape(check.detail))
     shown.print(services, soft_wrap=False)
     shown.print()
     if status.applications:

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -209,8 +208,7 @@ def _act(arguments: argparse.Namespace) -> int:
     if unknown := [name for name in arguments.tiers if name not in TIERS]:
         raise BadInput(f"there is no tier {', '.join(unknown)}", f"choose of: {', '.join(TIERS)}")
     paths, artifacts = Paths.from_environment(), evidence.folder()
-    shutil.rmtree(artifacts, ignore_errors=True)
-    artifacts.mkdir(parents=True, exist_ok=True)
+    evidence.clear(artifacts)
     session = Session(paths, artifacts, arguments.pytest)
     chosen = [TIERS[name] for name in TIERS if name in arguments.tiers]
     if not chosen:

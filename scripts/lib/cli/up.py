@@ -9,12 +9,14 @@ from pathlib import Path
 
 from rich.markup import escape
 
+import kept_buckets
 import stack
 from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock
-from cli.failure import Failure
+from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
 from cli.steps import Context, Runner, Step
 from environment import environment
+from mlplatform.host import folders
 from settings import ROOT, Cluster, Paths
 
 DATA_GROUP = "data"
@@ -27,6 +29,7 @@ class Setup:
 
     cluster: Cluster
     paths: Paths
+    upgrade_packages: bool = False
 
     @property
     def stamp(self) -> Path:
@@ -58,12 +61,16 @@ class Setup:
 
     def reason(self) -> str:
         """Why there is something to do; "" when the last setup was made from this very input and everything is well."""
+        if self.upgrade_packages:
+            return "packages are to be upgraded"
         recorded = fingerprint.recorded(self.stamp)
         if recorded is None:
             return "no setup has finished here since the last change or scripts/down"
         if recorded != fingerprint.of_checkout(ROOT):
             return "what the platform is made from has changed"
-        wrong = [check for check in health.all_of(self.cluster, self.paths) if not check.ok]
+        checks = health.all_of(self.cluster, self.paths)
+        # Those are well until their very end, but only a run of Ansible renews them.
+        wrong = [check for check in checks if not check.ok or (check.name == health.CERTIFICATES and check.fix)]
         return f"{wrong[0].name}: {wrong[0].detail}" if wrong else ""
 
     def run(self, runner: Runner) -> bool:
@@ -72,9 +79,13 @@ class Setup:
         reason = self.reason()
         if not reason:
             return False
+        kept_buckets.check(self.cluster, self.paths)
         runner.console.print(f"[dim]{escape(reason)}[/dim]")
         if os.geteuid() != 0:
             raise Failure("only root can set up a host", "run it as root, for example with sudo")
+        folders.claim(self.paths.state, folders.STATE)
+        if not folders.foreign(self.paths.cache, folders.CACHE):
+            folders.claim(self.paths.cache, folders.CACHE)
         before = fingerprint.of_checkout(ROOT)
         self.stamp.unlink(missing_ok=True)
         runner.run(self.steps())
@@ -104,7 +115,8 @@ class Setup:
         return environments.make(context, DATA_GROUP).name
 
     def _host(self, context: Context) -> str:
-        return ansible.playbook(context, "site.yml", self.cluster.name, self.paths)
+        variables = {"packages_upgrade": True} if self.upgrade_packages else {}
+        return ansible.playbook(context, "site.yml", self.cluster.name, self.paths, **variables)
 
     def _first_push(self, context: Context) -> str:
         source, url = git.checkout(ROOT), self.cluster.forge.clone_url
@@ -182,10 +194,10 @@ class Setup:
         )
 
 
-def set_up(cluster: Cluster, verb: str = "up") -> tuple[Setup, Runner]:
+def set_up(cluster: Cluster, verb: str = "up", *, upgrade_packages: bool = False) -> tuple[Setup, Runner]:
     """Set up `cluster` with progress on stderr; returns what later steps go on with. Raises Failure, SettingsError."""
     paths = Paths.from_environment()
-    setup = Setup(cluster, paths)
+    setup = Setup(cluster, paths, upgrade_packages)
     runner = Runner(console.err(), paths.state / "logs", verb)
     if not setup.run(runner):
         runner.console.print("[green]ok[/green]   The platform is up and nothing it is made from has changed")
@@ -200,12 +212,14 @@ def tell_advice(setup: Setup) -> None:
 
 def _act(arguments: argparse.Namespace) -> int:
     if arguments.environment:
+        if arguments.upgrade_packages:
+            raise BadInput("--upgrade-packages is for this machine", "leave it out with --environment")
         from cli import aws_up  # noqa: PLC0415 - AWS's client is slow to import, and this machine needs none
 
         return _tell(aws_up.run(arguments.environment), arguments.json)
     cluster = app.cluster(arguments.cluster)
     with lock.held("up"):
-        setup, runner = set_up(cluster)
+        setup, runner = set_up(cluster, upgrade_packages=arguments.upgrade_packages)
         tell_advice(setup)
     return _tell(runner, arguments.json)
 
@@ -229,6 +243,11 @@ def main() -> int:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
     where.add_argument("--environment", metavar="NAME", help="an environment on AWS: shared, dev, staging or prod")
+    parser.add_argument(
+        "--upgrade-packages",
+        action="store_true",
+        help="install the newest containerd and runc of the distribution too, which doctor names; pods go on",
+    )
     parser.add_argument("--json", action="store_true", help="print the steps and their times as JSON")
     return app.run(parser, _act)
 

@@ -107,3 +107,16 @@ def test_every_kernel_parameter_that_is_set_is_recorded() -> None:
     node = defaults("node_address")
     changed = {*node["node_address_kernel_parameters"], *node["node_address_kernel_minimums"]}
     assert changed <= set(defaults("preflight")["preflight_kernel_parameters"])
+
+
+def test_s18_each_unprivileged_service_has_an_account_of_its_own() -> None:
+    """What runs as an account is not reached from another service, and its files move before it starts."""
+    accounts = yaml.safe_load((FOLDER / "inventories" / "local" / "group_vars" / "all.yml").read_text())
+    names = accounts["service_accounts"]
+    assert len({*names.values(), accounts["former_account"], "root"}) == 5
+    for role, account in (("registry", "registry"), ("object_store", "object_store"), ("forge", "forge")):
+        steps = yaml.safe_load((FOLDER / "roles" / role / "tasks" / "main.yml").read_text())
+        users = {step["vars"]["supervision_user"] for step in steps if "supervision_user" in step.get("vars", {})}
+        assert users == {f"{{{{ service_accounts.{account} }}}}"}
+        assert steps[0]["ansible.builtin.include_role"]["tasks_from"] == "account"
+        assert steps[-1]["ansible.builtin.include_role"]["tasks_from"] == "service"

@@ -55,6 +55,15 @@ def test_what_a_service_starts_is_ours_and_what_started_it_is_not() -> None:
     assert owned(table(shell, forge, git, pack), PATHS) == {3, 4, 5}
 
 
+def test_s9_pods_of_another_kubernetes_are_not_ours() -> None:
+    """On a host without the platform's record only what hangs on the platform's own services is its."""
+    shim = Process(2, 1, "containerd-shim", ("/usr/bin/containerd-shim-runc-v2", "-address", "/run/ml-platform/c.sock"))
+    ours = Process(3, 2, "etcd", ("etcd",), "0::/kubepods/pod1/a\n")
+    other = Process(4, 1, "etcd", ("etcd",), "0::/kubepods/pod2/b\n")
+    assert owned(table(shim, ours, other), PATHS, pods=False) == {2, 3}
+    assert owned(table(shim, ours, other), PATHS) == {2, 3, 4}
+
+
 def test_a_machine_that_is_itself_a_pod_does_not_own_everything() -> None:
     group = "4:memory:/kubepods/burstable/pod9/host\n"
     first = Process(1, 0, "init", ("/init",), group)

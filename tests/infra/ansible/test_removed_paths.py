@@ -29,19 +29,3 @@ def test_a_shared_folder_with_a_file_in_it_holds_something(paths: ModuleType, tm
     (tmp_path / "modules" / "6.1" / "kernel" / "overlay.ko").touch()
     assert not paths.holds_nothing(tmp_path / "modules")
     assert not paths.holds_nothing(tmp_path / "missing")
-
-
-@pytest.mark.parametrize(
-    ("entries", "ours"),
-    [
-        (["secrets", "gitea", "whatever"], True),
-        (["logs"], True),
-        ([], True),
-        (["Documents", "logs"], False),
-        (["etc", "usr", "home"], False),
-    ],
-)
-def test_only_a_state_directory_is_deleted(paths: ModuleType, tmp_path: Path, entries: list[str], ours: bool) -> None:
-    for entry in entries:
-        (tmp_path / entry).mkdir()
-    assert paths.is_state_directory(tmp_path) is ours

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from settings import ROOT
 
@@ -22,14 +23,17 @@ SERVICE = {
     "supervision_environment": {"HOME": "/srv/home", "SECRET": 'a"b%c\\d'},
     "supervision_user": "ml-platform",
     "supervision_stop_seconds": 10,
+    "supervision_log_size": "20M",
+    "supervision_log_backups": 2,
     "logs_dir": "/srv/logs",
     "run_dir": "/run/ml-platform",
 }
+TEMPLATES = {"systemd": "systemd.service.j2", "supervisor": "supervisor.service.j2", "logrotate": "logrotate.j2"}
 
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The two templates of the role `supervision`, filled in by Ansible."""
+    """The templates of the role `supervision`, filled in by Ansible."""
     folder = tmp_path_factory.mktemp("units")
     playbook = [
         {
@@ -44,8 +48,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
                         "mode": "0600",
                     }
                 }
-                for name in ("systemd", "supervisor")
-                for template in [FOLDER / "roles" / "supervision" / "templates" / f"{name}.service.j2"]
+                for name, file in TEMPLATES.items()
+                for template in [FOLDER / "roles" / "supervision" / "templates" / file]
             ],
         }
     ]
@@ -59,7 +63,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return {name: (folder / name).read_text() for name in ("systemd", "supervisor")}
+    return {name: (folder / name).read_text() for name in TEMPLATES}
 
 
 def parse(text: str) -> dict[str, dict[str, list[str]]]:
@@ -107,3 +111,32 @@ def test_a_program_of_supervisord_runs_the_same(rendered: dict[str, str]) -> Non
     assert program["user"] == "ml-platform"
     assert program["autorestart"] == "true"
     assert program["stdout_logfile"] == "/srv/logs/forge.log"
+
+
+def test_d7_logs_of_both_supervisors_are_kept_small(rendered: dict[str, str]) -> None:
+    parser = configparser.RawConfigParser()
+    parser.read_string(rendered["supervisor"])
+    program = parser["program:forge"]
+    assert (program["stdout_logfile_maxbytes"], program["stdout_logfile_backups"]) == ("20MB", "2")
+    lines = [line.strip() for line in rendered["logrotate"].splitlines()]
+    assert {"/srv/logs/*.log {", "size 20M", "rotate 2", "su root root"} <= set(lines)
+    # The log that systemd holds open is the one that is emptied.
+    assert "copytruncate" in lines
+    log = parse(rendered["systemd"])["Service"]["StandardOutput"]
+    assert log == ["append:/srv/logs/forge.log"]
+
+
+def test_d7_the_rotation_is_installed_with_systemd_and_goes_with_down() -> None:
+    roles = FOLDER / "roles"
+    place = yaml.safe_load((roles / "supervision" / "defaults" / "main.yml").read_text())["supervision_rotation"]
+    assert yaml.safe_load((roles / "packages" / "defaults" / "main.yml").read_text())["packages_systemd"] == [
+        "logrotate"
+    ]
+    removed = yaml.safe_load((roles / "teardown" / "tasks" / "systemd.yml").read_text())
+    assert place in [task.get("ansible.builtin.file", {}).get("path") for task in removed]
+
+
+def test_d7_kubelet_rotates_the_logs_of_containers() -> None:
+    text = (FOLDER / "roles" / "kubernetes" / "templates" / "kubelet.yaml.j2").read_text()
+    assert "\ncontainerLogMaxFiles: 3\n" in text
+    assert "\ncontainerLogMaxSize: 10Mi\n" in text

@@ -11,6 +11,22 @@ def test_the_place_can_be_chosen() -> None:
     assert evidence.folder({"ML_PLATFORM_ARTIFACTS": "/elsewhere"}) == Path("/elsewhere")
 
 
+def test_s24_what_somebody_else_keeps_in_the_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    for _ in range(2):
+        evidence.clear(tmp_path)
+        (tmp_path / "report.xml").write_text("<testsuites/>")
+    assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+def test_s24_what_an_earlier_run_left_goes(tmp_path: Path) -> None:
+    folder = tmp_path / "artifacts"
+    for _ in range(2):
+        evidence.clear(folder)
+        assert [path.name for path in folder.iterdir()] == [".ml-platform-artifacts"]
+        (folder / "report.xml").write_text("<testsuites/>")
+
+
 def test_logs_are_kept_without_a_cluster(tmp_path: Path) -> None:
     paths = Paths(state=tmp_path / "state", cache=tmp_path / "cache")
     (paths.state / "logs").mkdir(parents=True)

@@ -81,7 +81,7 @@ def test_without_a_cluster_every_probe_says_what_makes_one(cluster: Cluster, pat
 
 def test_every_part_of_the_platform_is_probed(cluster: Cluster, paths: Paths) -> None:
     names = [check.name for check in health.all_of(cluster, paths)]
-    services = ["object store", "registry", "forge", "kubernetes", "node", "argo cd"]
+    services = ["object store", "registry", "forge", "kubernetes", "node", "certificates", "argo cd"]
     assert names == [*services, *health.PLATFORM_APPLICATIONS]
 
 

@@ -1,0 +1,1 @@
+"""What the platform owns of the machine that it runs on."""
