@@ -91,6 +91,7 @@ def _of_stage(owner: Owner, tagged: Sequence[str], shared: AwsShared) -> list[St
         allow("Logs", LOGS, ["*"]),
         allow("PullImages", grants.PULL, ["*"]),  # those of EKS's own add-ons are in accounts of AWS
         *([allow("FillCaches", FILL_CACHE, cached)] if cached else []),
+        allow("Images", ["ssm:GetParameter*"], ["arn:aws:ssm:*::parameter/aws/service/*"]),  # which AWS publishes
         allow("Keys", USE_KEY, ["*"], condition=own),
         allow("KeysOfVolumes", KEY_OF_VOLUMES, ["*"], condition=by_ec2),
         allow("Cluster", in_cluster, cluster_arns(owner)),

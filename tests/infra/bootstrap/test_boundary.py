@@ -99,6 +99,7 @@ def test_s11_no_deploy_role_and_no_role_that_it_makes_edits_a_boundary(stack: st
         ("kms:Decrypt", arn("kms", "key/1"), THERE),
         ("logs:GetLogEvents", arn("logs", "log-group:/aws/eks/ml-platform-prod/cluster"), THERE),
         ("ssm:SendCommand", arn("ec2", "instance/i-1"), THERE),
+        ("ssm:GetParameter", arn("ssm", "parameter/ml-platform-prod/x"), THERE),
         ("ec2:CreateTags", arn("ec2", "instance/i-1"), owned("prod")),
         ("s3:PutBucketPolicy", DATA, THERE),
         ("s3:GetObject", f"{DATA}/other/x", THERE),
@@ -154,6 +155,7 @@ def test_and_what_of_it_is_theirs(stack: str) -> None:
         ("iam:PassRole", f"{ROLE}/ml-platform/{stack}/node-1", own),
         ("kms:CreateGrant", arn("kms", "key/aws-ebs"), volume),
         ("ecr:CreateRepository", arn("ecr", "repository/quay.io/a/b"), THERE),
+        ("ssm:GetParameter", f"arn:aws:ssm:{REGION}::parameter/aws/service/eks/optimized-ami", THERE),
         ("ecr:BatchGetImage", arn("ecr", "repository/classifier"), owned("shared")),
     ):
         for policy in (of(stack), BEFORE):

@@ -59,7 +59,8 @@ def actions_settings(skipping_text: str = "0" * 64) -> str:
     """The section `[actions]` as the role `forge` writes it, so that what is tested is the platform's own."""
     found = re.search(r"^\[actions\]\n.*?(?=^\[)", _TEMPLATE.read_text(), re.MULTILINE | re.DOTALL)
     assert found, f"{_TEMPLATE} has no section [actions]"
-    return jinja2.Template(found[0], undefined=jinja2.StrictUndefined).render(forge_skipping_text=skipping_text)
+    template = jinja2.Template(found[0], undefined=jinja2.StrictUndefined)
+    return str(template.render(forge_skipping_text=skipping_text))
 
 
 def printed_token(output: str) -> str:
