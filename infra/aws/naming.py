@@ -42,8 +42,18 @@ def deploy_role(environment: str) -> str:
     return f"{PROJECT}-deploy-{environment}"
 
 
-def boundary() -> str:
-    """The policy that limits every role of the platform, whatever else is attached to it."""
+def release_role() -> str:
+    """The role that publishes models and their images."""
+    return f"{PROJECT}-release"
+
+
+def boundary(stack: str) -> str:
+    """The policy that limits every role that one stack makes, whatever else is attached to it."""
+    return f"{account_boundary()}-{stack}"
+
+
+def account_boundary() -> str:
+    """The policy that limits roles made before each stack had a boundary of its own, until the stack is applied."""
     return f"{PROJECT}-boundary"
 
 

@@ -25,7 +25,7 @@ class Owner:
     @property
     def boundary_arn(self) -> str:
         """The policy that limits each of the stack's roles, whatever is attached to it."""
-        return naming.policy_arn(self.account, naming.boundary())
+        return naming.policy_arn(self.account, naming.boundary(self.name))
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of something in the account and region."""

@@ -7,24 +7,30 @@ from pathlib import Path
 import pulumi
 import pulumi_aws as aws
 
-from aws import naming, trust
+from aws import grants, iam_documents, naming, trust
+from aws.iam_documents import Statement
 from aws.owner import Owner
 from bootstrap import boundary, deploy, preview
 from bootstrap.state import State
-from components.ci_trust import CiRole, CiTrust, CiTrustArgs
+from components.ci_trust import Boundary, CiRole, CiTrust, CiTrustArgs
 from components.state_store import StateStore, StateStoreArgs
 from settings import ROOT, AwsShared, AwsStage, SettingsError, cluster_names, load_cluster
 
 AwsCluster = AwsShared | AwsStage
+# The environment of the release's job (`.github/workflows/release.yml`).
+RELEASE = "release"
 # The name by which what is made here is tagged.
 NAME = "bootstrap"
 
 
 @dataclass(frozen=True)
 class Account:
-    """`clusters`: those in the account. `visitors`: those of other accounts whose state it keeps."""
+    """`clusters`: those in the account. `shared`: the stack that they share, wherever it is. `visitors`: those of other
+    accounts whose state it keeps.
+    """
 
     number: str
+    shared: AwsShared
     region: str
     repository: str
     clusters: Sequence[AwsCluster]
@@ -54,6 +60,7 @@ def load(number: str, root: Path = ROOT) -> Account:
     stages = [one for one in every if isinstance(one, AwsStage) and one.shared == shared.name]
     return Account(
         number=number,
+        shared=shared,
         region=shared.region,
         repository=stages[0].forge.claim,
         clusters=clusters,
@@ -90,8 +97,7 @@ def compose(account: Account) -> None:
         "ci",
         CiTrustArgs(
             owner=owner,
-            boundary=naming.boundary(),
-            boundary_policy=boundary.policy(account.state),
+            boundaries=boundaries(account),
             roles=roles(account),
         ),
         options,
@@ -102,8 +108,24 @@ def compose(account: Account) -> None:
     )
 
 
+def boundaries(account: Account) -> dict[str, Boundary]:
+    """The boundaries of the roles that stacks make: one for each of the account's clusters, and the one from before."""
+    old = boundary.account_policy(account.clusters, account.shared, account.state)
+    # IAM changes no description: with another one the policy would be made anew, while roles still have it.
+    found = {"": Boundary(naming.account_boundary(), "The most that any role of the platform's stacks may do", old)}
+    for cluster in account.clusters:
+        found[cluster.name] = Boundary(
+            name=naming.boundary(cluster.name),
+            description=f"The most that any role of the stack {cluster.name} may do",
+            policy=boundary.policy(cluster, account.shared, account.state),
+        )
+    return found
+
+
 def roles(account: Account) -> dict[str, CiRole]:
-    """The roles of CI in the account, by `preview` or the environment that deploys: one for each of its clusters."""
+    """The roles of CI in the account, by `preview` or the environment that they are for: one for each of its clusters,
+    and beside what all share the one that releases.
+    """
     stacks = [one.name for one in account.clusters]
     found = {
         "preview": CiRole(
@@ -113,6 +135,13 @@ def roles(account: Account) -> dict[str, CiRole]:
             policies={"describe": preview.policy(), "state": account.state.reader(stacks)},
         )
     }
+    if account.shared in account.clusters:
+        found[RELEASE] = CiRole(
+            name=naming.release_role(),
+            description="Publishes models and their images",
+            trust=trust.policy(account.number, trust.environment(account.repository, RELEASE)),
+            policies={"publish": iam_documents.document(*_publish(account.shared))},
+        )
     for cluster in account.clusters:
         found[cluster.name] = CiRole(
             name=naming.deploy_role(cluster.name),
@@ -121,3 +150,8 @@ def roles(account: Account) -> dict[str, CiRole]:
             policies={**deploy.policies(cluster), "state": account.state.writer(cluster.name)},
         )
     return found
+
+
+def _publish(shared: AwsShared) -> list[Statement]:
+    data, models = (f"arn:aws:s3:::{name}" for name in (shared.buckets.data, shared.buckets.models))
+    return grants.release(data, models, Owner(shared.name, shared.account, shared.region))

@@ -9,7 +9,7 @@ from typing import Any
 from aws import iam_documents, naming
 from aws.iam_documents import Statement, allow
 from aws.owner import Owner
-from bootstrap import preview
+from bootstrap import boundary, preview
 from settings import AwsShared, AwsStage
 
 CREATE_TAGGED = (
@@ -112,9 +112,6 @@ def policies(cluster: AwsStage | AwsShared) -> dict[str, str]:
 
 
 def _stage(owner: Owner) -> list[Statement]:
-    name = naming.cluster(owner.name)
-    parts = ("access-entry", "addon", "nodegroup", "podidentityassociation")
-    cluster = [owner.arn("eks", f"cluster/{name}"), *(owner.arn("eks", f"{part}/{name}/*") for part in parts)]
     untagged = {"Null": {"aws:ResourceTag/Environment": "true"}}
     own = _equals(owner, {"aws:ResourceTag/Environment": owner.name})
     new = _equals(owner, {"aws:RequestTag/Environment": owner.name})
@@ -132,7 +129,7 @@ def _stage(owner: Owner) -> list[Statement]:
         ),
         # EKS asks whether who makes a node group could start its instances.
         allow("StartNodes", ["ec2:RunInstances"], ["*"], condition={**_equals(owner, {}), **template}),
-        allow("Cluster", ["eks:*"], cluster),
+        allow("Cluster", ["eks:*"], boundary.cluster_arns(owner)),
     ]
 
 

@@ -25,17 +25,25 @@ class CiRole:
 
 
 @dataclass(frozen=True)
+class Boundary:
+    """`name`: that of the policy. `policy`: the most that roles within it may do, as JSON."""
+
+    name: str
+    description: str
+    policy: str
+
+
+@dataclass(frozen=True)
 class CiTrustArgs:
-    """`boundary`: the name of the policy that limits every role which the `roles` create; `roles` by what they do."""
+    """`boundaries`: the policies that limit every role which the `roles` create, by stack; `roles` by what they do."""
 
     owner: Owner
-    boundary: str
-    boundary_policy: str
+    boundaries: Mapping[str, Boundary]
     roles: Mapping[str, CiRole]
 
 
 class CiTrust(pulumi.ComponentResource):
-    """The identity provider, the boundary and the roles. `role_arns` has each role's ARN by what it does."""
+    """The identity provider, the boundaries and the roles. `role_arns` has each role's ARN by what it does."""
 
     role_arns: dict[str, pulumi.Output[str]]
 
@@ -50,14 +58,19 @@ class CiTrust(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
-        iam.Policy(
-            f"{name}-boundary",
-            name=args.boundary,
-            description="The most that any role of the platform's stacks may do",
-            policy=args.boundary_policy,
-            tags=tags,
-            opts=child,
-        )
+        boundaries = [
+            iam.Policy(
+                f"{name}-{stack}-boundary" if stack else f"{name}-boundary",
+                name=boundary.name,
+                description=boundary.description,
+                policy=boundary.policy,
+                tags=tags,
+                opts=child,
+            )
+            for stack, boundary in args.boundaries.items()
+        ]
+        # A role is told to keep to a boundary only once it is there.
+        within = pulumi.ResourceOptions(parent=self, depends_on=boundaries)
         self.role_arns = {}
         for key, role_args in args.roles.items():
             role = iam.Role(
@@ -71,6 +84,6 @@ class CiTrust(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[provider]),
             )
             for policy, document in role_args.policies.items():
-                iam.RolePolicy(f"{name}-{key}-{policy}", role=role.name, policy=document, opts=child)
+                iam.RolePolicy(f"{name}-{key}-{policy}", role=role.name, policy=document, opts=within)
             self.role_arns[key] = role.arn
         self.register_outputs({"role_arns": self.role_arns})

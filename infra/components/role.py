@@ -1,4 +1,4 @@
-"""An IAM role of the platform: at the stack's path, within the account's boundary."""
+"""An IAM role of the platform: at the stack's path, within the stack's boundary."""
 
 import pulumi
 from pulumi_aws import iam

@@ -38,9 +38,14 @@ class Resource:
         return self.urn.split("::")[1]
 
     @property
+    def stack(self) -> str:
+        """The Pulumi stack that the resource belongs to."""
+        return self.urn.split("::")[0].removeprefix("urn:pulumi:")
+
+    @property
     def facts(self) -> Facts:
         """What is true of the stack that the resource belongs to."""
-        return stacks.facts(self.urn.split("::")[0].removeprefix("urn:pulumi:"))
+        return stacks.facts(self.stack)
 
     def value(self, *path: str | int) -> Any:
         """The value at a path: None where there is none, UNKNOWN where it or something above it is not known yet."""

@@ -38,6 +38,13 @@ def facts(stack: str, root: Path = ROOT) -> Facts:
 
 
 @cache
+def accounts(root: Path = ROOT) -> frozenset[str]:
+    """The accounts that the cluster files name. Raises SettingsError where one is wrong."""
+    clusters = (load_cluster(name, root) for name in cluster_names(root))
+    return frozenset(one.account for one in clusters if isinstance(one, AwsShared | AwsStage))
+
+
+@cache
 def repository(root: Path = ROOT) -> str | None:
     """The one repository whose workflows may assume roles, as GitHub's tokens name it; None without clusters on AWS."""
     stages = (found for name in cluster_names(root) if isinstance(found := load_cluster(name, root), AwsStage))

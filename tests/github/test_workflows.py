@@ -68,14 +68,31 @@ def test_a_jobs_concurrency_is_a_group_only(path: Path, name: str) -> None:
     assert isinstance(load(path)["jobs"][name].get("concurrency", ""), str)
 
 
-def test_zizmor_has_no_complaint() -> None:
+def zizmor(folder: Path) -> "subprocess.CompletedProcess[str]":
     # Beside the interpreter, or on PATH.
     binary = shutil.which("zizmor", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert binary, "zizmor is not installed: it belongs to the dependency group dev"
-    command = [binary, "--offline", "--quiet", "--no-progress", "--persona=auditor", str(ROOT / ".github")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [binary, "--offline", "--quiet", "--no-progress", "--persona=auditor", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_zizmor_has_no_complaint() -> None:
+    done = zizmor(ROOT / ".github")
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text", ["inputs.branch", "github.event.inputs.branch", "github.event.pull_request.title"])
+def test_text_that_others_chose_is_refused_in_a_script(text: str, tmp_path: Path) -> None:
+    """Whoever may start a workflow by hand chooses its inputs, so they are as hostile as a pull request's title."""
+    path = tmp_path / ".github" / "workflows" / "bad.yml"
+    path.parent.mkdir(parents=True)
+    start = "on: {workflow_dispatch: {inputs: {branch: {type: string}}}}\npermissions: {}\njobs:\n"
+    path.write_text(f"{start}  one:\n    runs-on: ml-cpu\n    steps:\n      - run: echo ${{{{ {text} }}}}\n")
+    done = zizmor(path.parents[1])
+
+    assert "template-injection" in done.stdout, done.stdout + done.stderr
+    assert done.returncode != 0
 
 
 @pytest.mark.parametrize(("path", "name"), JOBS, ids=[f"{path.stem}-{name}" for path, name in JOBS])
@@ -127,11 +144,18 @@ def test_main_is_applied_stack_after_stack_in_the_order_in_which_they_depend() -
     assert workflow["on"]["push"]["branches"] == ["main"]
     assert list(workflow["on"]) == ["push"]
     assert list(workflow["jobs"]) == stacks
+    own = {"name", "needs", "environment", "concurrency"}
+    first = workflow["jobs"][stacks[0]]
     for before, (name, found) in zip(["", *stacks], workflow["jobs"].items(), strict=False):
         assert found.get("needs", "") == before
-        assert found["environment"] == name
+        assert found["name"] == found["environment"] == name
         assert found["concurrency"] == f"apply-stack-{name}"
-        assert [step["run"] for step in found["steps"] if "run" in step] == [f"scripts/ci/apply {name}"]
+        assert found["steps"] is first["steps"], "the steps are written once"
+        assert {key: value for key, value in found.items() if key not in own | {"steps"}} == {
+            key: value for key, value in first.items() if key not in own | {"steps"}
+        }
+    # Both forges say in it which job this is, and a job is its stack.
+    assert [step["run"] for step in first["steps"] if "run" in step] == ['scripts/ci/apply "$GITHUB_JOB"']
 
 
 @pytest.mark.parametrize("name", ["apply.yml", "preview.yml"])

@@ -112,7 +112,7 @@ def test_everything_on_aws_that_takes_tags_says_whose_it_is(stack: str, recorded
 def test_roles_stay_below_the_stacks_path_and_boundary(stack: str, recorded: Recording) -> None:
     for role in recorded.of("aws:iam/role:Role"):
         assert role.inputs["path"] == f"/ml-platform/{stack}/"
-        assert role.inputs["permissionsBoundary"].endswith(":policy/ml-platform-boundary")
+        assert role.inputs["permissionsBoundary"].endswith(f":policy/ml-platform-boundary-{stack}")
 
 
 def test_what_cannot_be_had_again_is_protected_and_nothing_else_is(recordings: dict[str, Recording]) -> None:

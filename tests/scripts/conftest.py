@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runner_harness.forge import printed_token
+from runner_harness.forge import actions_settings, printed_token
 from runner_harness.process import free_port, serving
 
 Tool = Callable[[str], Path]
@@ -50,9 +50,7 @@ PASSWORD_HASH_ALGO = pbkdf2$1000$50
 [service]
 DISABLE_REGISTRATION = true
 
-[actions]
-ENABLED = true
-
+{actions}
 [log]
 MODE = file
 LEVEL = warn
@@ -170,6 +168,7 @@ def gitea(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[Gite
     port = free_port()
     configuration = root / "app.ini"
     values = {"root": root, "port": port, "static": binary.resolve().parent / "static", "secret": secrets.token_hex(16)}
+    values["actions"] = actions_settings()
     configuration.write_text(CONFIGURATION.format(**values))
     environment = {"PATH": os.environ["PATH"], "HOME": str(root), "GITEA_WORK_DIR": str(root)}
 

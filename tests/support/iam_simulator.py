@@ -54,6 +54,9 @@ _OPERATORS: dict[str, Callable[[list[str], Any], bool]] = {
     "ForAnyValue:StringEquals": lambda wanted, value: bool(set(wanted) & set(_list(value or []))),
     "Null": lambda wanted, value: str(value is None).lower() in wanted,
     "StringEquals": _equal,
+    "StringLikeIfExists": lambda wanted, value: value is None or _matches(wanted, value),
+    # A negated operator is true of what is not there.
+    "StringNotEquals": lambda wanted, value: not _equal(wanted, value),
 }
 
 

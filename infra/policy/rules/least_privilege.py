@@ -30,6 +30,8 @@ ATTACHMENTS = {
 ADMINISTRATOR = re.compile(
     r"arn:aws[\w-]*:iam::aws:policy/(.+/)?(AdministratorAccess.*|PowerUserAccess|IAMFullAccess|SystemAdministrator)"
 )
+# The name of a stack's boundary, or of the one that was all stacks'.
+BOUNDARY = re.compile(rf"{naming.account_boundary()}(-[a-z0-9-]+)?")
 FIX = "name the actions and the resources that are needed"
 
 
@@ -46,8 +48,8 @@ def check(resource: Resource) -> Iterator[Verdict]:
 def _document(resource: Resource, *path: str | int) -> Iterator[Verdict]:
     found, verdicts = documents.statements(resource, *path)
     yield from verdicts
-    # The boundary grants nothing: it is the most that others may grant, and nobody may attach it as a policy.
-    is_boundary = resource.type == POLICY and resource.value("name") == naming.boundary()
+    # A boundary grants nothing: it is the most that others may grant, and nobody may attach it as a policy.
+    is_boundary = resource.type == POLICY and bool(BOUNDARY.fullmatch(str(resource.value("name"))))
     for statement in documents.allowed(found):
         for wrong in _too_much(statement, services_allowed=is_boundary or _only_tagged(statement)):
             yield Finding(resource, str(path[0]), f"{documents.sid(statement)} {wrong}", FIX)
@@ -79,7 +81,7 @@ def _attached(resource: Resource, key: str) -> Iterator[Verdict]:
     for arn in resource.list(key):
         if arn is UNKNOWN:
             yield Undecided(resource, key)
-        elif ADMINISTRATOR.fullmatch(str(arn)) or str(arn).endswith(f":policy/{naming.boundary()}"):
+        elif ADMINISTRATOR.fullmatch(str(arn)) or BOUNDARY.fullmatch(str(arn).rpartition(":policy/")[2]):
             yield Finding(resource, key, f"attaches {arn}", f"attach a policy of its own: {FIX}")
 
 

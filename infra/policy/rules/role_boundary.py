@@ -1,4 +1,4 @@
-"""Every role of a stack is limited by the account's boundary, so that no deploy role can make a stronger one."""
+"""Every role of a stack is limited by the stack's own boundary, so that no deploy role can make a stronger one."""
 
 from collections.abc import Iterator
 
@@ -17,9 +17,9 @@ def check(role: Resource) -> Iterator[Verdict]:
     found = role.value(KEY)
     if found is UNKNOWN:
         yield Undecided(role, KEY)
-    elif not str(found).endswith(f":policy/{naming.boundary()}"):
+    elif not str(found).endswith(f":policy/{naming.boundary(role.stack)}"):
         wrong = "is missing" if found is None else f"is {found}"
-        yield Finding(role, KEY, wrong, f"give the ARN of the policy {naming.boundary()}")
+        yield Finding(role, KEY, wrong, f"give the ARN of the policy {naming.boundary(role.stack)}")
 
 
-RULE = Rule("role-boundary", "Roles stay within the account's boundary", (ROLE,), check)
+RULE = Rule("role-boundary", "Roles stay within their stack's boundary", (ROLE,), check)

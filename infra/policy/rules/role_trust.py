@@ -1,5 +1,8 @@
-"""Who may assume a role is named: GitHub's jobs by audience and full subject, everybody else by their ARN."""
+"""Who may assume a role is named: GitHub's jobs by audience and full subject, everybody else by their ARN, and
+no account but those of the clusters.
+"""
 
+import re
 from collections.abc import Iterator
 
 from aws import naming, trust
@@ -9,6 +12,7 @@ from policy.rule import Finding, Rule, Verdict, expect
 from policy.tokens import ROLE
 
 KEY = "assumeRolePolicy"
+SERVICE = re.compile(r"[a-z0-9.-]+\.amazonaws\.com(\.cn)?")
 PROVIDER = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 
 
@@ -39,6 +43,17 @@ def _role(role: Resource) -> Iterator[Verdict]:
         for principal in documents.principals(statement):
             if "*" in principal:
                 yield Finding(role, KEY, f"{documents.sid(statement)} trusts {principal}", fix)
+            elif SERVICE.fullmatch(principal) is None and _account(principal) not in stacks.accounts():
+                wrong = f"{documents.sid(statement)} trusts {principal}, which is in no account under clusters/"
+                yield Finding(role, KEY, wrong, fix)
+
+
+def _account(principal: str) -> str:
+    """The account that a principal is in, or is: an ARN, or twelve digits. Empty where an ARN has none."""
+    if not principal.startswith("arn:"):
+        return principal
+    parts = principal.split(":")
+    return parts[4] if len(parts) > 5 else ""
 
 
 RULE = Rule("role-trust", "Roles name who may assume them", (ROLE, PROVIDER), check)

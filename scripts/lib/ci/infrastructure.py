@@ -66,10 +66,15 @@ class Infrastructure:
         except Unacceptable as error:
             self._refuse(change, str(error), run)
             return
-        if found is not None and (run is None or run.completed):
-            self._judge(change, found, expected, run)
-        elif run is not None and run.completed:
-            self._refuse(change, f"the preview ended with {run.conclusion or 'an error'}: its log says why", run)
+        # Any job with a branch's code may write where the preview does, so that something lies there says nothing yet:
+        # it is judged once the forge knows of a preview that has ended, and ended as what lies there has it.
+        if run is not None and run.completed:
+            if found is not None and (problem := _not_of(run, found)):
+                self._refuse(change, problem, run)
+            elif found is not None:
+                self._judge(change, found, expected, run)
+            else:
+                self._refuse(change, f"the preview ended with {run.conclusion or 'an error'}: its log says why", run)
         else:
             self._wait(change, run)
 
@@ -109,6 +114,18 @@ class Infrastructure:
     def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
         print(f"{CONTEXT}: {state}: {description}")
         self.forge.set_status(sha, CONTEXT, state, description, url or self.run_url)
+
+
+def _not_of(run: WorkflowRun, found: plan.Preview) -> str:
+    """Why this cannot be what the run left, or "": a preview fails where one of its stacks does, and only there."""
+    failed = [name for name, one in found.stacks.items() if one.failed]
+    if (run.conclusion == "success") == (not failed):
+        return ""
+    says = f"{', '.join(failed)} failed" if failed else "nothing failed"
+    return (
+        f"the preview ended with {run.conclusion or 'an error'}, but what lies in its place says that {says}:"
+        " look at its log and at the other jobs of this branch, and push a commit, which is previewed anew"
+    )
 
 
 def _url(run: WorkflowRun | None) -> str:

@@ -14,7 +14,7 @@ def test_names() -> None:
     assert naming.deploy_role("dev") == "ml-platform-deploy-dev"
     assert naming.role_arn(ACCOUNT, naming.preview_role()) == "arn:aws:iam::123456789012:role/ml-platform-preview"
     assert naming.role_arn(ACCOUNT, "a", naming.role_path("dev")) == "arn:aws:iam::123456789012:role/ml-platform/dev/a"
-    assert naming.policy_arn(ACCOUNT, naming.boundary()) == "arn:aws:iam::123456789012:policy/ml-platform-boundary"
+    assert naming.policy_arn(ACCOUNT, naming.boundary("a")) == "arn:aws:iam::123456789012:policy/ml-platform-boundary-a"
 
 
 def test_the_state_bucket_is_a_valid_name_of_one_account() -> None:

@@ -15,9 +15,9 @@ def test_tags_say_whose_a_resource_is() -> None:
     assert OWNER.tags("network", "here")["Name"] == "here"
 
 
-def test_roles_are_below_the_stacks_path_and_within_the_accounts_boundary() -> None:
+def test_roles_are_below_the_stacks_path_and_within_its_boundary() -> None:
     assert OWNER.role_path == "/ml-platform/dev/"
-    assert OWNER.boundary_arn == "arn:aws:iam::123456789012:policy/ml-platform-boundary"
+    assert OWNER.boundary_arn == "arn:aws:iam::123456789012:policy/ml-platform-boundary-dev"
 
 
 def test_arns_are_of_the_account_and_region() -> None:

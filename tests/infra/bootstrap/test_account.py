@@ -11,6 +11,7 @@ import pytest
 from aws import trust
 from bootstrap import account as accounts
 from example import ACCOUNT, CLAIM, EXAMPLE, REGION
+from iam_simulator import permits
 from recording import Recording, record
 from settings import ROOT, SettingsError
 
@@ -53,7 +54,7 @@ def test_what_cannot_be_made_again_is_protected(recorded: Recording) -> None:
 
 
 def test_each_role_is_trusted_for_one_thing(recorded: Recording) -> None:
-    for key in ("preview", "shared", "dev", "staging", "prod"):
+    for key in ("preview", "release", "shared", "dev", "staging", "prod"):
         role = recorded.one("aws:iam/role:Role", f"ci-{key}")
         purpose: trust.Purpose = "preview" if key == "preview" else "deploy"
         document = json.loads(role.inputs["assumeRolePolicy"])
@@ -68,10 +69,33 @@ def test_the_policies_fit(recorded: Recording) -> None:
     sizes: dict[str, int] = {}
     for item in recorded.of("aws:iam/rolePolicy:RolePolicy"):
         sizes[item.inputs["role"]] = sizes.get(item.inputs["role"], 0) + len(item.inputs["policy"])
-    assert len(sizes) == 5
+    assert len(sizes) == 6
     assert max(sizes.values()) <= 10_240
-    assert len(recorded.one("aws:iam/policy:Policy", "ci-boundary").inputs["policy"]) <= 6_144
+    assert max(len(item.inputs["policy"]) for item in recorded.of("aws:iam/policy:Policy")) <= 6_144
     assert max(len(item.inputs["assumeRolePolicy"]) for item in recorded.of("aws:iam/role:Role")) <= 2_048
+
+
+def test_s31_the_release_may_push_the_apps_images_and_no_other_role_may(recorded: Recording) -> None:
+    pushes = {
+        item.inputs["role"]: item.inputs["policy"]
+        for item in recorded.of("aws:iam/rolePolicy:RolePolicy")
+        if 'ecr:PutImage"' in item.inputs["policy"]
+    }
+    assert list(pushes) == ["ml-platform-release"]
+    repository = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
+    assert permits(list(pushes.values()), "ecr:PutImage", f"{repository}/classifier", {})
+    assert not permits(list(pushes.values()), "ecr:PutImage", f"{repository}/runner-job", {})
+
+
+def test_s11_each_stack_has_its_boundary_and_the_old_one_stays_until_all_are_applied(recorded: Recording) -> None:
+    policies = recorded.of("aws:iam/policy:Policy")
+    assert {item.inputs["name"] for item in policies} == {
+        "ml-platform-boundary",
+        *(f"ml-platform-boundary-{stack}" for stack in ("shared", "dev", "staging", "prod")),
+    }
+    # Another description would have IAM make the policy anew, which it refuses while a role has it.
+    old = recorded.one("aws:iam/policy:Policy", "ci-boundary").inputs["description"]
+    assert old == "The most that any role of the platform's stacks may do"
 
 
 def test_pulumi_and_ci_are_told_where_things_are(recorded: Recording) -> None:

@@ -8,7 +8,7 @@ from iam_simulator import permits
 from settings import AwsShared, AwsStage
 
 THERE = {"aws:RequestedRegion": REGION}
-BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/ml-platform-boundary"
+BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/ml-platform-boundary-dev"
 
 
 def policies(cluster: AwsStage | AwsShared) -> list[str]:

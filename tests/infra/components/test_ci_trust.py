@@ -6,15 +6,14 @@ import pytest
 
 from aws import trust
 from aws.owner import Owner
-from components.ci_trust import CiRole, CiTrust, CiTrustArgs
+from components.ci_trust import Boundary, CiRole, CiTrust, CiTrustArgs
 from recording import Recording, record
 
 ACCOUNT = "123456789012"
 TRUST = trust.policy(ACCOUNT, trust.environment("owner/platform", "dev"))
 ARGS = CiTrustArgs(
     owner=Owner("bootstrap", ACCOUNT, "eu-central-1"),
-    boundary="boundary",
-    boundary_policy="{}",
+    boundaries={"": Boundary("boundary", "all", "{}"), "dev": Boundary("boundary-dev", "of dev", '{"c": 3}')},
     roles={"dev": CiRole("deploy-dev", "Applies dev", TRUST, {"state": '{"a": 1}', "roles": '{"b": 2}'})},
 )
 
@@ -30,8 +29,16 @@ def test_the_provider_is_github_for_sts(recorded: Recording) -> None:
     assert inputs["clientIdLists"] == ["sts.amazonaws.com"]
 
 
-def test_the_boundary_has_the_name_that_stacks_give_to_their_roles(recorded: Recording) -> None:
+def test_the_boundaries_have_the_names_that_stacks_give_to_their_roles(recorded: Recording) -> None:
     assert recorded.one("aws:iam/policy:Policy", "one-boundary").inputs["name"] == "boundary"
+    own = recorded.one("aws:iam/policy:Policy", "one-dev-boundary").inputs
+    assert (own["name"], own["policy"]) == ("boundary-dev", '{"c": 3}')
+
+
+def test_a_boundary_is_there_before_a_role_is_told_to_keep_to_it(recorded: Recording) -> None:
+    for policy in ("state", "roles"):
+        needed = recorded.one("aws:iam/rolePolicy:RolePolicy", f"one-dev-{policy}").dependencies
+        assert any(urn.endswith("::one-dev-boundary") for urn in needed)
 
 
 def test_a_role_has_its_trust_and_its_policies(recorded: Recording) -> None:

@@ -1,4 +1,4 @@
-"""Every role is made where its stack may make roles, and within the account's boundary."""
+"""Every role is made where its stack may make roles, and within the stack's boundary."""
 
 import pulumi
 
@@ -17,6 +17,6 @@ def test_a_role_has_the_stacks_path_boundary_and_tags() -> None:
         "assumeRolePolicy": trust,
         "description": "why",
         "path": "/ml-platform/dev/",
-        "permissionsBoundary": "arn:aws:iam::123456789012:policy/ml-platform-boundary",
+        "permissionsBoundary": "arn:aws:iam::123456789012:policy/ml-platform-boundary-dev",
         "tags": OWNER.tags("part"),
     }

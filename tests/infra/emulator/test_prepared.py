@@ -39,7 +39,8 @@ def test_each_account_has_the_roles_of_its_clusters(aws: Emulator, account: str,
     iam = aws.within(account).client("iam")
     roles = {one["RoleName"] for one in iam.list_roles()["Roles"]}
     assert roles == {"platform-engineer", *(f"ml-platform-deploy-{stack}" for stack in stacks)}
-    assert [one["PolicyName"] for one in iam.list_policies(Scope="Local")["Policies"]] == ["ml-platform-boundary"]
+    policies = {one["PolicyName"] for one in iam.list_policies(Scope="Local")["Policies"]}
+    assert policies == {f"ml-platform-boundary-{stack}" for stack in stacks}
 
 
 def test_its_network_is_empty(aws: Emulator) -> None:

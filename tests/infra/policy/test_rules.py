@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import policy_engine
-from example import CLAIM
+from example import ACCOUNT, CLAIM
 from policy import registry, stacks
 from policy_engine import Given, Said
 
@@ -25,8 +25,9 @@ Case = dict[str, Any]
 
 
 @pytest.fixture(autouse=True)
-def repository(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fixtures trust the example's repository."""
+def example_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fixtures trust the example's repository and its account."""
+    monkeypatch.setattr(stacks, "accounts", lambda: frozenset({ACCOUNT}))
     monkeypatch.setattr(stacks, "repository", lambda: CLAIM)
 
 

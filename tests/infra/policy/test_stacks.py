@@ -49,3 +49,8 @@ def test_a_wrong_cluster_file_is_told(tmp_path: Path) -> None:
 def test_the_repository_is_that_of_the_clusters_on_aws(tmp_path: Path) -> None:
     assert stacks.repository(EXAMPLE) == CLAIM
     assert stacks.repository(tmp_path) is None
+
+
+def test_the_accounts_are_those_of_the_clusters_on_aws(tmp_path: Path) -> None:
+    assert stacks.accounts(EXAMPLE) == {ACCOUNT}
+    assert stacks.accounts(tmp_path) == set()

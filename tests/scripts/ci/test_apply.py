@@ -1,17 +1,20 @@
 """What is applied, what is left alone, and what is said of it. (Whole applies: test_infrastructure.py.)"""
 
+import base64
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ci.affected import Stack
 from ci.apply import Applied, Job, last
 from ci.git import Repository
 from ci.plan import Plan, Preview
 from forge import PullRequest
+from settings import ROOT
 
 A = "a" * 40
 
@@ -177,3 +180,32 @@ def test_hostile_words_are_shown_as_words(history: History) -> None:
     job.tell(Plan(error="<img src=x> @everyone [a](b)"), pull(history), "")
     told: Any = job.forge
     assert not any(piece in told.texts[0] for piece in ("<img", "@everyone", "[a]"))
+
+
+@pytest.mark.tools
+def test_the_forge_hands_out_each_stacks_job_whole_and_in_order(gitea: Any, tmp_path: Path) -> None:
+    """The workflow writes its steps once; whoever runs a job gets a document of its own, with no alias left in it."""
+    repository = gitea.new_repository()
+    runner = gitea.runner(repository, "ml-cpu")
+    git = ["git", "-c", "user.name=m", "-c", "user.email=m@example.invalid", "-C", str(tmp_path)]
+    subprocess.run([*git, "clone", "-q", gitea.clone_url(repository, "member"), "."], check=True)
+    for path in (".github/workflows/apply.yml", "Pulumi.yaml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes((ROOT / path).read_bytes())
+    subprocess.run([*git, "add", "-A"], check=True)
+    subprocess.run([*git, "commit", "-q", "-m", "Apply"], check=True)
+    subprocess.run([*git, "push", "-q", "origin", "main"], check=True)
+
+    whole = yaml.safe_load((ROOT / ".github/workflows/apply.yml").read_text())["jobs"]
+    for name, result in (("shared", "SUCCESS"), ("dev", "FAILURE")):
+        task = runner.take()
+        assert task, f"no job for {name}"
+        text = base64.b64decode(task["workflowPayload"]).decode()
+        assert not [event for event in yaml.parse(text) if isinstance(event, yaml.AliasEvent)]
+        [(job, found)] = yaml.safe_load(text)["jobs"].items()
+        assert job == name
+        assert [step.get("run") for step in found["steps"]] == [step.get("run") for step in whole[name]["steps"]]
+        assert found["steps"][1]["env"] == whole[name]["steps"][1]["env"]
+        assert found["steps"][0]["uses"] == whole[name]["steps"][0]["uses"]
+        runner.finish(task, result)
+    assert runner.take(3) is None, "a stack that fails stops those after it"

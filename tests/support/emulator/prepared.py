@@ -29,9 +29,9 @@ def prepare(aws: Emulator, root: Path) -> None:
     for number in {cluster.account for cluster in clusters}:
         there = aws.within(number)
         iam = there.client("iam")
-        iam.create_policy(PolicyName=naming.boundary(), PolicyDocument=json.dumps(allow))
         roles = set()
         for cluster in (one for one in clusters if one.account == number):
+            iam.create_policy(PolicyName=naming.boundary(cluster.name), PolicyDocument=json.dumps(allow))
             roles.add(naming.role_arn(number, naming.deploy_role(cluster.name)))
             if isinstance(cluster, AwsStage):
                 # An access entry is only for somebody who exists.

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jinja2
 
 from runner_harness.process import eventually, free_port, running, tool
+from settings import ROOT
 
 PASSWORD = "not-a-secret-1"
 REPOSITORY = "ml/platform"
@@ -37,8 +39,7 @@ SECRET_KEY = test
 PASSWORD_HASH_ALGO = pbkdf2$1000$50
 [service]
 DISABLE_REGISTRATION = true
-[actions]
-ENABLED = true
+{actions}
 [repository]
 DEFAULT_BRANCH = main
 [log]
@@ -49,6 +50,17 @@ PROVIDER = db
 [cron]
 ENABLED = false
 """
+
+
+_TEMPLATE = ROOT / "infra" / "ansible" / "roles" / "forge" / "templates" / "app.ini.j2"
+
+
+def actions_settings(skipping_text: str = "0" * 64) -> str:
+    """The section `[actions]` as the role `forge` writes it, so that what is tested is the platform's own."""
+    found = re.search(r"^\[actions\]\n.*?(?=^\[)", _TEMPLATE.read_text(), re.MULTILINE | re.DOTALL)
+    assert found, f"{_TEMPLATE} has no section [actions]"
+    template = jinja2.Template(found[0], undefined=jinja2.StrictUndefined)
+    return str(template.render(forge_skipping_text=skipping_text))
 
 
 def printed_token(output: str) -> str:
@@ -136,6 +148,7 @@ class Forge:
         base: str = "main",
         target: str = "",
         options: tuple[str, ...] = (),
+        message: str = "",
     ) -> str:
         """Commit files on a branch (made from `base`) and push it, as `target` if that is given; the commit's id."""
         self._clones += 1
@@ -164,7 +177,7 @@ class Forge:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         git("add", "-A")
-        git("commit", "-q", "-m", f"change {branch}")
+        git("commit", "-q", "-m", message or f"change {branch}")
         git("push", "-q", *options, "origin", f"{branch}:{target or branch}")
         return git("rev-parse", "HEAD")
 
@@ -260,7 +273,8 @@ def gitea(work: Path) -> Iterator[Forge]:
     port = free_port()
     settings = work / "app.ini"
     user = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
-    settings.write_text(_SETTINGS.format(user=user, work=work, port=port, assets=_assets(binary, work)))
+    values = {"user": user, "work": work, "port": port, "assets": _assets(binary, work)}
+    settings.write_text(_SETTINGS.format(**values, actions=actions_settings()))
     command = [str(binary), "--config", str(settings)]
     forge = Forge(f"http://127.0.0.1:{port}", work, command)
     try:
