@@ -121,11 +121,11 @@ class _Verification:
                 self._known[entry.md5] = self._read(entry.md5, self._limits.object)[0], None
             except _Bad as bad:
                 self._known[entry.md5] = 0, bad
-        size, bad = self._known[entry.md5]
-        if bad is None and entry.size is not None and size != entry.size:
-            bad = _Bad("corrupt", f"has {size} bytes, where the lock says {entry.size}")
-        if bad:
-            yield _problem(entry, bad)
+        size, fault = self._known[entry.md5]
+        if fault is None and entry.size is not None and size != entry.size:
+            fault = _Bad("corrupt", f"has {size} bytes, where the lock says {entry.size}")
+        if fault:
+            yield _problem(entry, fault)
 
     def _folder(self, entry: Entry) -> Iterator[Problem]:
         try:
