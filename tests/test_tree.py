@@ -59,6 +59,8 @@ ELSEWHERE = {
     "scripts/lib/cli/environments.py": "tests/scripts/test_run.py",
     "scripts/lib/cli/up.py": "tests/e2e/test_recovery.py",
     "scripts/lib/forge/": "tests/scripts/forge/test_gitea.py",
+    "src/mlplatform/evaluation/predict.py": "tests/mlplatform/evaluation/test_measure.py",
+    "src/mlplatform/evaluation/score.py": "tests/mlplatform/evaluation/test_measure.py",
 }
 
 

@@ -99,7 +99,7 @@ def parts(threshold: float = 127.5) -> tuple[list[onnx.NodeProto], list[onnx.Ten
 
 
 def other_architecture() -> onnx.ModelProto:
-    """The same answers by other operators, with preprocessing in the graph: pixels become shares before they are used."""
+    """The same answers by other operators, with preprocessing in the graph: pixels become shares first."""
     hidden = np.zeros((4, 3), np.float32)
     hidden[0] = [1, 0, 0]
     weights = np.array([[-1, 1], [0, 0], [0, 0]], np.float32)

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from mlplatform.evaluation.declaration import Limits
 
@@ -51,29 +53,30 @@ def run(module: str, arguments: Sequence[str], folder: Path, limits: Limits, sou
         Stopped: a limit was reached, or the child failed.
         ChildRefused: it refused its input by `refuse`.
     """
-    log = folder / "log"
     command = [sys.executable, "-P", "-s", "-B", "-m", "mlplatform.evaluation.bounded", module, *arguments]
-    with log.open("wb") as stream:
+    # Without a name, so that the child can put nothing else in its place.
+    with TemporaryFile() as log:
         process = subprocess.Popen(
             command,
             cwd=folder,
             env=_environment(limits, sources),
             stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
         )
         try:
             status = _wait(process, limits.seconds)
         finally:
             _kill(process)
-    if status == 0:
-        return
-    if status == REFUSED and (folder / REASON).is_file():
-        with (folder / REASON).open("rb") as reason:
-            cause, _, sentence = reason.read(MOST_REASON).decode(errors="replace").partition("\n")
-        raise ChildRefused(cause, " ".join(sentence.split()))
-    raise Stopped(_ending(status, limits, log))
+        if status == 0:
+            return
+        reason = folder / REASON
+        if status == REFUSED and reason.is_file() and not reason.is_symlink():
+            with reason.open("rb") as stream:
+                cause, _, sentence = stream.read(MOST_REASON).decode(errors="replace").partition("\n")
+            raise ChildRefused(cause, " ".join(sentence.split()))
+        raise Stopped(_ending(status, limits, log))
 
 
 def _environment(limits: Limits, sources: Sequence[Path]) -> dict[str, str]:
@@ -108,16 +111,15 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-def _ending(status: int, limits: Limits, log: Path) -> str:
+def _ending(status: int, limits: Limits, log: IO[bytes]) -> str:
     if status == -signal.SIGXCPU:
         return f"it took more than {limits.cpu_seconds} s of computing and was stopped"
     if status == -signal.SIGXFSZ:
         return f"it wrote more than {limits.answer_bytes} bytes and was stopped"
     if status < 0:
         return f"its process was ended by {signal.Signals(-status).name}"
-    with log.open("rb") as stream:
-        stream.seek(max(log.stat().st_size - MOST_OUTPUT, 0))
-        lines = stream.read(MOST_OUTPUT).decode(errors="replace").split("\n")
+    log.seek(max(log.seek(0, os.SEEK_END) - MOST_OUTPUT, 0))
+    lines = log.read(MOST_OUTPUT).decode(errors="replace").split("\n")
     last = next((line for line in reversed(lines) if line.strip()), "without a word")
     if "MemoryError" in last or "bad_alloc" in last:
         return f"it needs more than {limits.memory_bytes} bytes of memory"

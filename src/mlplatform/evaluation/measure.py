@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -130,7 +129,7 @@ class Measuring:
                 result.check(measured.metrics, self.rules)
             except bounded.Stopped as stopped:
                 return _refused(about, f"main's evaluator cannot score its answers: {stopped}", "answers")
-            except ValidationError:
+            except (OSError, ValueError):
                 return _refused(about, "main's evaluator gave something else than finite numbers by name", "answers")
             except result.ResultError as error:
                 return _refused(about, str(error), "answers")

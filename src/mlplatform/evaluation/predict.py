@@ -1,6 +1,7 @@
 """The process that loads a model: it gets the file and the inputs of the test set, and leaves the model's answers.
 
-It never gets the targets, so a model that takes it over cannot write the right answers.
+It is not given the targets: a model would have to take over the process, and find them on the disk, to write the right
+answers.
 """
 
 import sys

@@ -10,6 +10,6 @@ SALT = b"mlplatform test set 1\n"
 
 
 def belongs(row_input: bytes, share: float) -> bool:
-    """Whether a row is for testing, by the hash of its input (`rows.Row.input`) and the test set's share of all rows."""
+    """Whether a row is for testing, by the hash of its input (`rows.Row.input`) and the test set's share of rows."""
     drawn = int.from_bytes(hashlib.sha256(SALT + row_input).digest()[:8], "big")
     return drawn < share * 2**64

@@ -1,5 +1,6 @@
 """Which files are loaded, and in which words the others are refused: each with one fault."""
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -7,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import toy_project as toy
 from onnx import TensorProto, helper, numpy_helper
 
+import toy_project as toy
+from digits import export, model, params
 from mlplatform.evaluation import admission
 from mlplatform.evaluation.admission import NotAdmitted
-from mlplatform.evaluation.declaration import Declaration, parse
+from mlplatform.evaluation.declaration import Contract, parse
+from settings import ROOT
 
 CONTRACT = parse(toy.declaration(), "evaluation.yaml").contract
 
@@ -32,9 +35,9 @@ def place(tmp_path: Path) -> Path:
     return folder / "model.onnx"
 
 
-@pytest.mark.parametrize("model", [toy.linear(), toy.other_architecture(), toy.endless()], ids=["a", "b", "c"])
-def test_models_of_any_architecture_are_admitted(place: Path, model: onnx.ModelProto) -> None:
-    place.write_bytes(model.SerializeToString())
+@pytest.mark.parametrize("whole", [toy.linear(), toy.other_architecture(), toy.endless()], ids=["a", "b", "c"])
+def test_models_of_any_architecture_are_admitted(place: Path, whole: onnx.ModelProto) -> None:
+    place.write_bytes(whole.SerializeToString())
 
     admission.admit(place, CONTRACT, 100_000)
 
@@ -43,6 +46,18 @@ def test_main_s_model_states_its_contract(place: Path) -> None:
     place.write_bytes(toy.linear().SerializeToString())
 
     assert admission.contract_of(place) == CONTRACT
+
+
+def test_what_torch_exports_of_the_demo_is_admitted(place: Path) -> None:
+    settings = params.load(ROOT / "ml" / "params.yaml").train
+    export.save_onnx(model.build(settings), place)
+    inputs = [{"name": "pixels", "type": "uint8", "shape": [None, 8, 8]}]
+    outputs = [{"name": "logits", "type": "float32", "shape": [None, 10]}]
+    contract = Contract.model_validate_json(json.dumps({"inputs": inputs, "outputs": outputs}))
+
+    admission.admit(place, contract, 10**6)
+
+    assert admission.contract_of(place) == contract
 
 
 RANDOM = random.Random(20)
@@ -331,7 +346,3 @@ def test_names_of_the_file_do_not_reach_the_message_whole(place: Path) -> None:
     place.write_bytes(beside(foreign("evil\n\x1b[31m" + "x" * 5000)).SerializeToString())
 
     assert str(refusal(place)).startswith("it uses the operator evil??[31mxxx")
-
-
-def test_the_declaration_is_read_as_main_wrote_it() -> None:
-    assert isinstance(parse(toy.declaration(), "x"), Declaration)
