@@ -40,7 +40,8 @@ class ChildRefused(Exception):
 def run(module: str, arguments: Sequence[str], folder: Path, limits: Limits, sources: Sequence[Path] = ()) -> None:
     """Run `python -m module arguments` with `folder` as its current folder, and return when it succeeded.
 
-    The child leads a process group, which is killed with it, and gets no variable of this process.
+    The child leads a process group, which is killed with it, and gets no variable of this process. What it moves to
+    another group lives as long as the pod.
 
     Args:
         module: what to run.

@@ -6,6 +6,7 @@ Pure: the rules are main's declaration, and the pull request's files come as wha
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from posixpath import normpath
 from typing import Any
 
 from mlplatform.evaluation.declaration import FILE, Declaration, Kind
@@ -148,11 +149,15 @@ class _Sorting:
         before, after = (_stages(content) for content in (change.before, change.after))
         for name in sorted(before.keys() | after.keys()):
             old, new = before.get(name, {}), after.get(name, {})
-            for path in sorted(_written(old) ^ _written(new) if change.path.endswith(PIPELINE) else _moved(old, new)):
-                whole = f"{self._folder}/{path}"
-                # What is no file of git shows only here; an unknown path is an output of the run itself.
-                if self._kind(whole) not in (None, Kind.UNKNOWN):
-                    yield from self._path(whole)
+            is_pipeline = change.path.endswith(PIPELINE)
+            for path in sorted(_written(old) ^ _written(new) if is_pipeline else _moved(old, new)):
+                whole = normpath(f"{self._folder}/{path}")
+                # A stage that writes a folder writes what lies in it.
+                within = [one for one in self._exact if is_pipeline and one.startswith(f"{whole}/")]
+                for one in (whole, *within):
+                    # What is no file of git shows only here; an unknown path is an output of the run itself.
+                    if self._kind(one) not in (None, Kind.UNKNOWN):
+                        yield from self._path(one)
 
 
 def _matches(path: str, patterns: Iterable[str]) -> bool:

@@ -171,6 +171,8 @@ def test_a_test_set_that_only_grew_needs_no_owner() -> None:
             "ml/data/test.safetensors",
         ),
         (pipeline(STAGES | {"x": {"cmd": "x", "outs": ["data/test.safetensors"]}}), "ml/data/test.safetensors"),
+        (pipeline(STAGES | {"x": {"cmd": "x", "outs": ["./x/..//data/test.safetensors"]}}), "ml/data/test.safetensors"),
+        (pipeline(STAGES | {"x": {"cmd": "x", "outs": ["data"]}}), "ml/data/test.safetensors"),
         (pipeline(STAGES | {"x": {"cmd": "x", "outs": [{"service/x": {"cache": False}}]}}), "ml/service/x"),
         (pipeline(STAGES | {"x": {"cmd": "x", "metrics": [{"src/toy/score.py": {}}]}}), "ml/src/toy/score.py"),
     ],

@@ -230,7 +230,6 @@ def test_s28_only_the_bots_commit_names_the_run_that_trained_it(
     member = "member <member@example.invalid>"
     # In the place of the bot's commit, with a name other than the bot's.
     trained = pull.head_sha
-    assert "[Training run]" not in pushed("by-member", trained, [], member, message)
     assert "[Training run]" not in pushed("author", trained, [], bot, message)
     assert "[Training run]" not in pushed("committer", trained, as_bot, member, message)
     # With the bot's whole name: a run of another commit than this one's parent, and a run that is nobody's.

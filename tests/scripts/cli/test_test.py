@@ -79,7 +79,6 @@ def test_a_named_folder_with_tests_for_both_runs_in_both() -> None:
     evaluation = "tests/mlplatform/evaluation"
     assert test.selection("dev", ["tests/mlplatform", "-x"]) == ["-x", f"--ignore={evaluation}", "tests/mlplatform"]
     assert test.selection("dev-ml", ["tests/mlplatform", "-x"]) == ["-x", evaluation]
-    assert test.selection("dev-ml", ["tests"]) == ["tests/ml", evaluation]
 
 
 def test_every_test_belongs_to_a_tier() -> None:
