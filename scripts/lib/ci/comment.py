@@ -1,6 +1,6 @@
 """The one comment that reports on a pull request."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,11 @@ from ci.metrics import Confusion, Curves, Metrics
 
 MARKER = "<!-- ml-platform:report -->"
 CURVES = {"test_loss": "Loss on the test set", "test_accuracy": "Accuracy on the test set"}
-MOST_TEXT = 1000
+MOST_SENTENCE = 1000
+# Gitea and GitHub take 65,536 characters.
+MOST_TEXT = 60_000
+# Rows a table, tried until the comment is short enough.
+LIMITS = (400, 100, 25, 5, 0)
 # The last ends a mention without showing.
 ENTITIES = {"&": "&amp;", "<": "&lt;", "[": "&#91;", "`": "&#96;", "*": "&#42;", "@": "@&#8203;"}
 HEADLINES = {True: "passed", False: "failed", None: "waiting for training"}
@@ -41,7 +45,16 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """The comment's Markdown, without the marker; it renders alike on Gitea and GitHub."""
+    """The comment's Markdown, without the marker, within what the forges take; it renders alike on Gitea and GitHub."""
+    for most in LIMITS:
+        text = _render(report, most)
+        if len(text) <= MOST_TEXT:
+            return text
+    # Only a hostile result comes this far.
+    return text[:MOST_TEXT] + "\n\n… cut here\n"
+
+
+def _render(report: Report, most: int) -> str:
     verdict = report.verdict
     parts = [f"## Quality gate: {HEADLINES[verdict.passed if verdict else None]}"]
     if verdict and verdict.passed:
@@ -51,20 +64,27 @@ def render(report: Report) -> str:
     else:
         parts.append("The lock is not fresh, so the pipeline runs on this commit. This comment is then written anew.")
     parts += [sentence(note) for note in report.notes]
-    parts += [text for text in (_metrics(report), _parameters(report), _curves(report), _confusion(report)) if text]
+    tables = _metrics(report, most), _parameters(report, most), _curves(report), _confusion(report)
+    parts += [text for text in tables if text]
     parts.append(_footer(report))
     return "\n\n".join(parts) + "\n"
 
 
 def sentence(text: str) -> str:
     """One plain sentence. It may quote what a pull request wrote: no markup, no mention, no second line."""
-    plain = " ".join(text.split())[:MOST_TEXT]
+    plain = " ".join(text.split())[:MOST_SENTENCE]
     for character, entity in ENTITIES.items():
         plain = plain.replace(character, entity)
     return plain if plain.endswith((".", "!", "?")) else f"{plain}."
 
 
-def _metrics(report: Report) -> str:
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], most: int) -> str:
+    """At most so many rows, and how many more there are."""
+    shown = chart.table(header, rows[:most], right=1)
+    return f"{shown}\n\nand {len(rows) - most} more." if len(rows) > most else shown
+
+
+def _metrics(report: Report, most: int) -> str:
     after = report.candidate.metrics
     if after is None:
         return ""
@@ -75,16 +95,16 @@ def _metrics(report: Report) -> str:
         change = "" if old is None else f"{value - old:+.6g}" if value != old else "0"
         rows["." not in name].append([chart.code(name), "" if old is None else f"{old:.6g}", f"{value:.6g}", change])
     header = ["metric", "main", "this pull request", "change"]
-    text = f"### Metrics\n\n{chart.table(header, rows[True], right=1)}"
+    text = f"### Metrics\n\n{_table(header, rows[True], most)}"
     if rows[False]:
-        more = chart.table(header, rows[False], right=1)
+        more = _table(header, rows[False], most)
         text += f"\n\n<details><summary>More metrics</summary>\n\n{more}\n\n</details>"
     if report.tolerance is not None:
         text += f"\n\nMain allows accuracy to fall by {report.tolerance:g}."
     return text
 
 
-def _parameters(report: Report) -> str:
+def _parameters(report: Report, most: int) -> str:
     before, after = report.main.parameters, report.candidate.parameters
     rows = [
         [chart.code(name), chart.code(before.get(name, "")), chart.code(after.get(name, ""))]
@@ -95,7 +115,7 @@ def _parameters(report: Report) -> str:
         return ""
     if not rows:
         return "### Parameters\n\nThe same as on main."
-    text = f"### Parameters\n\n{chart.table(['parameter', 'main', 'this pull request'], rows, right=1)}"
+    text = f"### Parameters\n\n{_table(['parameter', 'main', 'this pull request'], rows, most)}"
     if any(name.startswith("gate.") for name in {*before, *after} if before.get(name) != after.get(name)):
         text += "\n\nThe gate judges by main's own `gate` parameters; a change to them counts from its merge on."
     return text

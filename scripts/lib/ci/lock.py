@@ -113,7 +113,8 @@ def _parameter_problems(tree: Tree, stage: Stage, locked: _LockedStage) -> Itera
             except KeyError:
                 yield f"{file} has no parameter {key}"
         recorded = locked.parameters.get(file, {})
-        for key in sorted(set(now) | set(recorded)):
+        # A top-level key of YAML may be a number or a date, which do not sort among texts.
+        for key in sorted(set(now) | set(recorded), key=str):
             if key not in recorded:
                 yield f"parameter {key} was added"
             elif key not in now:
@@ -123,8 +124,17 @@ def _parameter_problems(tree: Tree, stage: Stage, locked: _LockedStage) -> Itera
 
 
 def _same(one: Any, other: Any) -> bool:
-    # `==` alone takes 1, 1.0 and True for equal.
-    return bool(json.dumps(one, sort_keys=True, default=str) == json.dumps(other, sort_keys=True, default=str))
+    """Equal in value and type; `==` alone takes 1, 1.0 and True for equal."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        typed = {(type(key), key): value for key, value in other.items()}
+        return len(one) == len(other) and all(
+            (type(key), key) in typed and _same(value, typed[type(key), key]) for key, value in one.items()
+        )
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return repr(one) == repr(other)  # also for what is not equal to itself: .nan
 
 
 def _lookup(content: Any, key: str) -> Any:

@@ -8,7 +8,6 @@ The head's files are read as git objects; nothing of them is executed.
 
 import dataclasses
 import os
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,11 +183,19 @@ class Job:
         return next((run for run in self.forge.workflow_runs(sha) if run.workflow == TRAIN_WORKFLOW), None)
 
     def _trained_by(self, sha: str) -> str:
-        """The training run that a commit of the bot names; an address elsewhere is none."""
-        runs = re.escape(f"{self.remote.url.removesuffix('.git')}/actions/runs/")
-        message = self.repository.git("log", "-1", "--format=%B", sha).decode(errors="replace")
-        found = re.search(rf"^{TRAINED_BY} ({runs}\d+)$", message, re.MULTILINE)
-        return found[1] if found else ""
+        """The training run that a commit of the bot names, empty where there is none to believe.
+
+        Anybody can write the bot's name and any address into a commit, so the forge must know the run too: of this
+        repository, and of the one commit that this one follows.
+        """
+        about = self.repository.git("log", "-1", "--format=%an <%ae>%n%cn <%ce>%n%P%n%B", sha)
+        author, committer, parents, *message = about.decode(errors="replace").split("\n")
+        bot = f"{git.BOT['name']} <{git.BOT['email']}>"
+        named = [line.removeprefix(f"{TRAINED_BY} ") for line in message if line.startswith(f"{TRAINED_BY} ")]
+        if {author, committer} != {bot} or len(parents.split()) != 1 or len(named) != 1:
+            return ""
+        runs = [run.url for run in self.forge.workflow_runs(parents) if run.workflow == TRAIN_WORKFLOW]
+        return named[0] if named[0] in runs else ""
 
     def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
         print(f"{CONTEXT}: {state}: {description}")

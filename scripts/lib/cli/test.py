@@ -17,9 +17,9 @@ from settings import ROOT, Paths
 
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
-# The tests of what trains and serves need torch and BentoML, the others need neither.
-_ML = "tests/ml"
-_ENVIRONMENTS = {"dev": f"--ignore={_ML}", "dev-ml": _ML}
+# The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
+ML = ("tests/ml", "tests/mlplatform/evaluation")
+_ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
 _NO_TESTS = 5  # pytest's exit status when nothing was selected
 # Tests wait for programs more than they compute. A file's tests stay together, because they share what they started.
 _SIDE_BY_SIDE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
@@ -78,11 +78,20 @@ def selection(group: str, extra: Sequence[str]) -> list[str] | None:
     """What to tell pytest in the environment `group`, None when `extra` names tests, and all are of another one."""
     named = [one for one in extra if one.startswith("tests/")]
     if not named:
-        return [_ENVIRONMENTS[group], *extra]
-    others = {one for one in named if Path(one.partition("::")[0]).is_relative_to(_ML) != (group == "dev-ml")}
-    if others.issuperset(named):
+        return [*_ENVIRONMENTS[group], *extra]
+    chosen = [part for one in named for part in _of(group, one)]
+    if not chosen:
         return None
-    return [one for one in extra if one not in others]
+    return [*(one for one in extra if one not in named), *chosen]
+
+
+def _of(group: str, named: str) -> list[str]:
+    """What of a test, file or folder that is named runs in the environment `group`."""
+    path = Path(named.partition("::")[0])
+    if any(path.is_relative_to(folder) for folder in ML):
+        return [named] if group == "dev-ml" else []
+    held = [folder for folder in ML if Path(folder).is_relative_to(path)]
+    return held if group == "dev-ml" else [*(f"--ignore={folder}" for folder in held), named]
 
 
 class Session:

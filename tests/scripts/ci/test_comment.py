@@ -63,6 +63,30 @@ def test_text_of_the_pull_request_is_shown_as_text() -> None:
     assert "\n# heading" not in text
 
 
+def test_s29_a_comment_never_grows_beyond_what_the_forges_take() -> None:
+    long = {f"{'k' * 70}{number:05d}": "v" * 200 for number in range(199)}
+    many = Metrics({"accuracy": 0.99, **{f"{'m' * 50}{number:05d}": 0.123456 for number in range(199)}})
+    curves = Curves({"test_loss": [value / 7 for value in range(100)]})
+    classes = [f"class{number:020d}" for number in range(30)]
+    matrix = Confusion(classes, [[12345] * 30 for _ in range(30)])
+    main = Results({f"{'b' * 70}{number}": 1 for number in range(200)}, many, curves, matrix)
+    text = render(Report(7, "a" * 40, judge(many, many, 0.1), 0.1, main, Results(long, many, curves, matrix), RUN))
+
+    assert 10_000 < len(text) <= 65_536
+    assert "more." in text
+    assert "and 299 more." in text
+    assert "Confusion matrix" in text
+    assert text.rstrip().endswith("a" * 40)
+
+
+def test_s29_a_report_without_end_is_cut() -> None:
+    verdict = judge(None, None, 0, ["x" * 900 + str(number) for number in range(200)])
+    text = render(Report(7, "a" * 40, verdict, None, NOTHING, NOTHING, RUN))
+
+    assert len(text) <= 65_536
+    assert text.endswith("… cut here\n")
+
+
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     line = [float(value) for value in range(500)]
     text = chart.curve("Loss", "loss", Curves({"loss": line}), None)

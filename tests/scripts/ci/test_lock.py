@@ -160,6 +160,43 @@ def test_what_makes_a_lock_stale(tree: Files, path: str, old: str, new: str, pro
     assert any(problem in entry for entry in found), found
 
 
+PARAMETERS = "stages:\n  train:\n    cmd: x\n    params:\n    - {}\n    outs: [model]\n"
+RECORDED = """
+schema: '2.0'
+stages:
+  train:
+    cmd: x
+    params:
+      params.yaml:
+        {}
+    outs: [{{path: model, hash: md5, md5: {}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("declared", "recorded", "now", "found"),
+    [
+        ("train", "train: {1: a, x: b}", "train: {1: a, x: b}", []),
+        ("train", "train: {2020-01-01: a}", "train: {2020-01-01: a}", []),
+        ("train", "train: [.nan]", "train: [.nan]", []),
+        ("params.yaml: null", "{1: a, x: b, 2020-01-01: c}", "{1: a, x: b, 2020-01-01: c}", []),
+        ("train", "train: {1: a, x: b}", "train: {1: a, x: c}", ["stage train: parameter train changed"]),
+        ("train", "train: {1: a}", "train: {'1': a}", ["stage train: parameter train changed"]),
+        ("train", "train: {1: a}", "train: {true: a}", ["stage train: parameter train changed"]),
+        ("train", "train: [1]", "train: [true]", ["stage train: parameter train changed"]),
+        ("params.yaml: null", "{x: b}", "{1: a, x: b}", ["stage train: parameter 1 was added"]),
+    ],
+)
+def test_s26_keys_of_mixed_types_are_compared(declared: str, recorded: str, now: str, found: list[str]) -> None:
+    files = {
+        "dvc.yaml": PARAMETERS.format(declared),
+        "params.yaml": now,
+        "dvc.lock": RECORDED.format(recorded, "a" * 32),
+    }
+
+    assert problems(Files({f"ml/{name}": text.encode() for name, text in files.items()})) == found
+
+
 @pytest.mark.parametrize(
     ("path", "problem"),
     [

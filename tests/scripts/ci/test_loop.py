@@ -197,3 +197,42 @@ def test_data_that_the_object_store_lacks_stops_training_with_its_fix(
     output = project.run(project.take(*OPENED)[OPENED[0]], expected=2)
 
     assert "ml/data/digits: the object store lacks it" in output
+
+
+def test_s28_only_the_bots_commit_names_the_run_that_trained_it(
+    new_project: Callable[[Mapping[str, str]], Project],
+) -> None:
+    project = new_project({})
+    pull = project.propose("first", parameters(0.98))
+    head = train(project, pull)
+    believed = re.findall(r"\[Training run\]\((.+?)\)", project.report(pull.number))
+    assert len(believed) == 1
+    message = f"Record the training of {pull.head_sha[:10]}\n\nTrained by {believed[0]}"
+    bot = "ml-bot <ml-bot@users.noreply.localhost>"
+    as_bot = ["-c", "user.name=ml-bot", "-c", "user.email=ml-bot@users.noreply.localhost"]
+    project.git("fetch", "--quiet", "origin")
+
+    def pushed(branch: str, start: str, names: list[str], author: str, text: str) -> str:
+        project.git("checkout", "--quiet", "-B", branch, start)
+        project.git("checkout", "--quiet", head, "--", "ml")
+        (project.root / "ml/README.md").write_text(branch)
+        project.git("add", "--all")
+        project.git(*names, "commit", "--quiet", f"--author={author}", "--message", text)
+        project.git("push", "--quiet", "origin", branch)
+        forged = project.member.create_pull_request(branch, "", branch, "main")
+        tasks = project.take(*OPENED)
+        project.run(tasks[OPENED[1]])
+        project.finish(tasks[OPENED[0]])
+        project.drop(TRAINED)
+        assert project.gate(forged.head_sha).state == "success"
+        return str(project.report(forged.number))
+
+    member = "member <member@example.invalid>"
+    # In the place of the bot's commit, with a name other than the bot's.
+    trained = pull.head_sha
+    assert "[Training run]" not in pushed("author", trained, [], bot, message)
+    assert "[Training run]" not in pushed("committer", trained, as_bot, member, message)
+    # With the bot's whole name: a run of another commit than this one's parent, and a run that is nobody's.
+    assert "[Training run]" not in pushed("other-head", head, as_bot, bot, message)
+    unknown = re.sub(r"\d+$", "999999", message)
+    assert "[Training run]" not in pushed("no-run", trained, as_bot, bot, unknown)

@@ -61,16 +61,24 @@ def test_tests_of_the_platform_run_one_after_the_other(
 
 
 def test_without_names_each_environment_runs_its_own_tests() -> None:
-    assert test.selection("dev", ["-k", "ml"]) == ["--ignore=tests/ml", "-k", "ml"]
-    assert test.selection("dev-ml", ["-x"]) == ["tests/ml", "-x"]
+    ignored = ["--ignore=tests/ml", "--ignore=tests/mlplatform/evaluation"]
+    assert test.selection("dev", ["-k", "ml"]) == [*ignored, "-k", "ml"]
+    assert test.selection("dev-ml", ["-x"]) == ["tests/ml", "tests/mlplatform/evaluation", "-x"]
 
 
 def test_named_tests_run_in_the_environment_that_they_need() -> None:
-    named = ["-x", "tests/scripts", "tests/ml/test_seed.py::test_a", "tests/mlops"]
+    measured = "tests/mlplatform/evaluation/test_measure.py"
+    named = ["-x", "tests/scripts", "tests/ml/test_seed.py::test_a", "tests/mlops", measured]
     assert test.selection("dev", named) == ["-x", "tests/scripts", "tests/mlops"]
-    assert test.selection("dev-ml", named) == ["-x", "tests/ml/test_seed.py::test_a"]
+    assert test.selection("dev-ml", named) == ["-x", "tests/ml/test_seed.py::test_a", measured]
     assert test.selection("dev-ml", ["tests/scripts"]) is None
     assert test.selection("dev", ["tests/ml"]) is None
+
+
+def test_a_named_folder_with_tests_for_both_runs_in_both() -> None:
+    evaluation = "tests/mlplatform/evaluation"
+    assert test.selection("dev", ["tests/mlplatform", "-x"]) == ["-x", f"--ignore={evaluation}", "tests/mlplatform"]
+    assert test.selection("dev-ml", ["tests/mlplatform", "-x"]) == ["-x", evaluation]
 
 
 def test_every_test_belongs_to_a_tier() -> None:
