@@ -34,6 +34,14 @@ class Registry:
             return None
         raise self._failure("digest", reference, done.stderr)
 
+    def labels(self, reference: str) -> dict[str, str]:
+        """The labels of an image. Raises `Failure`."""
+        done = self._crane("config", f"{self.host}/{reference}")
+        if done.returncode != 0:
+            raise self._failure("config", reference, done.stderr)
+        found: dict[str, str] = json.loads(done.stdout)["config"].get("Labels") or {}
+        return found
+
     def append(self, base: str, layer: Path, reference: str) -> None:
         """Push `base` with one more layer (.tar.gz) as `reference`. Raises `Failure`."""
         files = ["--base", f"{self.host}/{base}", "--new_layer", str(layer)]
