@@ -76,7 +76,12 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
                 ),
                 "models": BucketArgs(
                     store.models_bucket,
-                    bucket_policies.of_users(store.models_bucket, administrators=["pulumi"], writers=["release"]),
+                    bucket_policies.of_users(
+                        store.models_bucket,
+                        administrators=["pulumi"],
+                        writers=["release"],
+                        below={"releases": ["dvc"]},  # the gate looks up what was released
+                    ),
                 ),
             },
             # A machine's own store: `pulumi destroy` is the act that says so. `kept_buckets` keeps updates from it.

@@ -1,6 +1,6 @@
 """Who may read and write a bucket, as its policy: on stores with users of their own, and on AWS."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws import iam_documents
 from aws.iam_documents import Statement, allow
@@ -11,15 +11,24 @@ WRITE = (*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s
 
 
 def of_users(
-    bucket: str, *, administrators: Sequence[str] = (), readers: Sequence[str] = (), writers: Sequence[str] = ()
+    bucket: str,
+    *,
+    administrators: Sequence[str] = (),
+    readers: Sequence[str] = (),
+    writers: Sequence[str] = (),
+    below: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """For a store with users: these, and nobody else.
+    """For a store with users: these, and nobody else. `below`: who may read the objects of one prefix only, by prefix.
 
     Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too.
     """
     granted = (("Administer", administrators, ("s3:*",)), ("Read", readers, READ), ("Write", writers, WRITE))
+    parts = [
+        allow(f"Read{prefix.title()}", ["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}/*"], principals=users)
+        for prefix, users in (below or {}).items()
+    ]
     return iam_documents.document(
-        *(allow(sid, actions, _arns(bucket), principals=users) for sid, users, actions in granted if users)
+        *(allow(sid, actions, _arns(bucket), principals=users) for sid, users, actions in granted if users), *parts
     )
 
 

@@ -42,6 +42,16 @@ def test_every_host_service_comes_back_after_a_kill(live: Platform) -> None:
     live.settle(300)
 
 
+def test_applications_leave_unknown_soon_after_the_forge_returns(live: Platform) -> None:
+    for pid in pids("gitea"):
+        os.kill(pid, signal.SIGKILL)
+    # Compared while nobody answers, it becomes Unknown.
+    live.kubectl.run("annotate", "application/root", "-n", "argocd", "argocd.argoproj.io/refresh=hard", "--overwrite")
+    address = f"{live.cluster.forge.url}/api/healthz"
+    eventually(lambda: health.content(address) or None, 60, "an answer of the forge", every=0.2)
+    live.settle(30)
+
+
 def test_an_unchanged_up_does_nothing(live: Platform) -> None:
     live.verb("up")
     assert '"steps": []' in live.verb("up", "--json")

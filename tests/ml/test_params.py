@@ -14,7 +14,7 @@ INVALID = sorted(Path(__file__).with_name("fixtures").glob("params/*.yaml"))
 
 
 def test_the_shipped_file_is_valid() -> None:
-    assert params.load(ROOT / "ml" / "params.yaml").gate.tolerance == 0.005
+    assert params.load(ROOT / "ml" / "params.yaml").gate.tolerance == 0.015
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)

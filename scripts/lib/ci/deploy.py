@@ -38,34 +38,65 @@ class Proposal:
         return f"Deploy {self.app} {self.digest.removeprefix('sha256:')[:12]} to {self.stage}"
 
 
+# What the comment begins with that closes a pull request; a person who closes one does not write it.
+SUPERSEDED = "Superseded"
+
+
 def propose(
     forge: Forge, repository: git.Repository, remote: git.Remote, main: CommitTree, proposal: Proposal
 ) -> PullRequest | None:
-    """Open the pull request and close those it supersedes; `None` where the stage has the image or a request for it."""
+    """Have one open pull request for this image, where the stage does not have it, and none for another.
+
+    One that a person closed is not opened again. Returns what it opened, `None` where nothing was to be opened.
+    """
     path = overlay.path(proposal.app, proposal.stage)
-    text = main.read(path)
-    if overlay.digest(text, proposal.app, path) == proposal.digest:
-        print(f"{path} has this image already: nothing to propose")
-        return None
     account = forge.account()
     own = [pull for pull in forge.pull_requests(MAIN) if pull.author == account]
     waiting = [pull for pull in own if pull.head_branch.startswith(proposal.branches)]
+    current = next((pull for pull in waiting if pull.head_branch == proposal.branch), None)
+    opened = None
+    if overlay.digest(main.read(path), proposal.app, path) == proposal.digest:
+        print(f"{path} has this image already: nothing to propose")
+        current, why = None, f"{SUPERSEDED}: {proposal.stage} has the image of main's model already."
+    elif current is not None:
+        print(f"#{current.number} proposes this image already: {current.url}")
+        why = f"{SUPERSEDED} by #{current.number}, which deploys the image of main's model."
+    elif (closed := _closed_by_a_person(forge, account, proposal)) is not None:
+        print(f"#{closed.number}, which proposed this image, was closed: reopen it to deploy the image: {closed.url}")
+        why = f"{SUPERSEDED} by #{closed.number}, which was closed."
+    else:
+        current = opened = _open(forge, repository, remote, main, proposal)
+        why = f"{SUPERSEDED} by #{opened.number}, which deploys a newer image."
     for pull in waiting:
-        if pull.head_branch == proposal.branch:
-            print(f"#{pull.number} proposes this image already: {pull.url}")
-            return None
-    files = {path: overlay.set_digest(text, proposal.app, proposal.digest, path)}
+        if pull != current:
+            forge.comment(pull.number, why)
+            forge.close_pull_request(pull.number)
+            forge.delete_branch(pull.head_branch)
+            print(f"closed #{pull.number}, which it supersedes")
+    return opened
+
+
+def _closed_by_a_person(forge: Forge, account: str, proposal: Proposal) -> PullRequest | None:
+    """The newest pull request for this image, if it was closed and neither merged nor superseded."""
+    for pull in forge.closed_pull_requests(MAIN):
+        # The forge forgets the name of a branch that was deleted, but not the title.
+        if pull.author == account and pull.title == proposal.title:
+            own = [entry.body for entry in forge.comments(pull.number) if entry.author == account]
+            return None if pull.merged or any(body.startswith(SUPERSEDED) for body in own) else pull
+    return None
+
+
+def _open(
+    forge: Forge, repository: git.Repository, remote: git.Remote, main: CommitTree, proposal: Proposal
+) -> PullRequest:
+    path = overlay.path(proposal.app, proposal.stage)
+    files = {path: overlay.set_digest(main.read(path), proposal.app, proposal.digest, path)}
     commit = repository.write_commit(main.commit, f"{proposal.title}\n", files)
-    # What is left of an earlier proposal that was closed.
+    # What is left of an earlier proposal that was closed, or of a run that ended before it opened one.
     forge.delete_branch(proposal.branch)
     repository.push(remote, commit, proposal.branch)
     opened = forge.create_pull_request(proposal.title, body(proposal), proposal.branch, MAIN)
     print(f"#{opened.number} {opened.title}: {opened.url}")
-    for pull in waiting:
-        forge.comment(pull.number, f"Superseded by #{opened.number}, which deploys a newer image.")
-        forge.close_pull_request(pull.number)
-        forge.delete_branch(pull.head_branch)
-        print(f"closed #{pull.number}, which it supersedes")
     return opened
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ci.failure import Failure
 from digits import bento
@@ -36,6 +37,11 @@ class Registry:
             return None
         raise self._failure("digest", reference, done.stderr)
 
+    def labels(self, reference: str) -> dict[str, str]:
+        """The labels of an image. Raises `Failure`."""
+        found: dict[str, str] = self._config(reference).get("Labels") or {}
+        return found
+
     def append(self, base: str, layer: Path, reference: str) -> None:
         """Push `base` with one more layer (.tar.gz) as `reference`. Raises `Failure`."""
         files = ["--base", f"{self.host}/{base}", "--new_layer", str(layer)]
@@ -56,9 +62,15 @@ class Registry:
 
     def _path(self, reference: str) -> str:
         """Where an image's programs are looked for. Raises `Failure`."""
-        config = json.loads(self._must("config", reference, f"{self.host}/{reference}"))
-        variables = dict(entry.partition("=")[::2] for entry in config.get("config", {}).get("Env") or [])
+        variables = dict(entry.partition("=")[::2] for entry in self._config(reference).get("Env") or [])
         return variables.get("PATH") or PATH
+
+    def _config(self, reference: str) -> dict[str, Any]:
+        """How an image's containers start. Raises `Failure`."""
+        found: dict[str, Any] = json.loads(self._must("config", reference, f"{self.host}/{reference}")).get(
+            "config", {}
+        )
+        return found
 
     def _must(self, verb: str, reference: str, *arguments: str) -> str:
         done = self._crane(verb, *arguments)

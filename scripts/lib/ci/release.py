@@ -1,11 +1,13 @@
 """Job `release`, on main: package the model that the lock names, push its image, propose its deployment to dev.
 
-It never trains. What goes into an image names it (its tag is a hash of it all), so a repeated run finds what an earlier
-one made, and a push that changes nothing of it ends at once.
+It never trains. It looks at what main is now, not at the event that started it, and brings registry and pull requests
+to what follows from that: whichever run was killed, lost or late, the next one completes it. What goes into an image
+names it (its tag is a hash of it all), so a repeated run finds what an earlier one made.
 """
 
 import os
 import subprocess
+import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass
@@ -19,12 +21,14 @@ from ci.store import Store
 from ci.tree import CommitTree, Tree
 from digits import bento
 from digits.errors import UserError
+from mlplatform.releases import Release
 
 APP = "classifier"
 STAGE = "dev"
 MODEL = f"{FOLDER}/model/model.onnx"
 REQUIREMENTS = "requirements/serve.txt"
 PACKAGER = f"{FOLDER}/src/digits/bento.py"
+MODEL_LABEL = "ml-platform.dev/model-digest"
 # All that an image is made of and by, besides the model and its base.
 SOURCES = (REQUIREMENTS, PACKAGER, "scripts/lib/ci/image.py")
 
@@ -70,7 +74,7 @@ def build(root: Path, registry: image.Registry, base: str, made_of: Inputs, mode
         except UserError as error:
             raise Failure(str(error)) from None
         models.put(_archive_key(made_of), archive.read_bytes())
-        labels = {"ml-platform.dev/model-digest": bento.digest(root / MODEL), "ml-platform.dev/inputs": made_of.key}
+        labels = {MODEL_LABEL: bento.digest(root / MODEL), "ml-platform.dev/inputs": made_of.key}
         return registry.finish(dependencies, layer, f"{APP}:{made_of.key}", labels)
 
 
@@ -104,47 +108,75 @@ class Job:
     root: Path
     base: str
 
-    def release(self, commit: str, before: str | None) -> None:
-        """Release main's `commit`, whose push moved main from `before`. Raises `Failure`."""
-        tree = CommitTree(self.repository, commit)
-        made_of = inputs(tree, self.base)
+    def release(self) -> bool:
+        """Release the commit that is checked out; False where main has another model or service by the end of it.
+
+        Raises:
+            Failure: main cannot be released, or something that it takes does not answer.
+        """
+        commit = self.repository.commit("HEAD")
+        assert commit is not None
+        main = CommitTree(self.repository, commit)
+        made_of = inputs(main, self.base)
         if made_of is None:
             print(f"{MAIN} has no model yet: nothing to release")
-            return
-        if stale := lock.problems(tree, pipeline.load(tree, FOLDER)):
+            return True
+        if stale := lock.problems(main, pipeline.load(main, FOLDER)):
             reasons = "; ".join(stale[:3])
             raise Failure(f"{FOLDER}/dvc.lock is not fresh ({reasons}): open a pull request, which trains it")
-        self.repository.fetch(self.remote, f"+refs/heads/{MAIN}:refs/ci/main")
-        tip = self.repository.commit("refs/ci/main")
-        assert tip is not None
-        main = CommitTree(self.repository, tip)
-        if inputs(main, self.base) != made_of:
-            print(f"{MAIN} has a newer model or service by now, which is released by itself")
-            return
-        unchanged = before is not None and _inputs_or_none(CommitTree(self.repository, before), self.base) == made_of
         models = Store.connect(environment.require("MODELS_BUCKET"))
         host, user, password = (environment.require(f"REGISTRY_{name}") for name in ("HOST", "USERNAME", "PASSWORD"))
         with image.login(host, user, password) as registry:
             digest = registry.digest(f"{APP}:{made_of.key}")
-            if unchanged and (digest or not self._has_model(main, made_of)):
-                print("this push changes neither model nor service: nothing to release")
-                return
-            pull_model(self.root)
             if digest is None:
+                if not self._was_trained_here(main) and remote.missing(main, FOLDER, {MODEL: made_of.model_md5}):
+                    print(f"the model that {MAIN} came with was not trained here: the first training is released")
+                    return True
+                pull_model(self.root)
                 digest = build(self.root, registry, self.base, made_of, models)
+            model_digest = registry.labels(f"{APP}@{digest}")[MODEL_LABEL]
         print(f"image {host}/{APP}@{digest}")
-        self._propose(main, digest, f"s3://{models.bucket}/{_archive_key(made_of)}")
+        # Building takes longer than merging does.
+        if self._moved(made_of):
+            return False
+        release = Release(APP, digest, made_of.key, model_digest, commit)
+        # Before the pull request: the gate lets an overlay name no digest without its record.
+        if not models.has(release.record):
+            models.put(release.record, release.document())
+        self._propose(main, release, f"s3://{models.bucket}/{_archive_key(made_of)}")
+        # A newer run may have looked at the open pull requests just before this one's was among them.
+        return not self._moved(made_of)
 
-    def _has_model(self, main: Tree, made_of: Inputs) -> bool:
-        return not remote.missing(main, FOLDER, {MODEL: made_of.model_md5})
+    def follow(self) -> bool:
+        """Check main's newest commit out, unless it is; whether it was."""
+        tip = self._tip()
+        if tip == self.repository.commit("HEAD"):
+            return True
+        print(f"{MAIN} is at {tip[:10]} by now: that is released")
+        self.repository.git("checkout", "--quiet", "--force", "--detach", tip)
+        return False
 
-    def _propose(self, main: CommitTree, digest: str, archive: str) -> None:
+    def _tip(self) -> str:
+        self.repository.fetch(self.remote, f"+refs/heads/{MAIN}:refs/ci/main")
+        tip = self.repository.commit("refs/ci/main")
+        assert tip is not None
+        return tip
+
+    def _moved(self, made_of: Inputs) -> bool:
+        return inputs(CommitTree(self.repository, self._tip()), self.base) != made_of
+
+    def _was_trained_here(self, main: CommitTree) -> bool:
+        """Whether the bot recorded the lock: a clone brings one whose model lies in nobody's store but its author's."""
+        author = self.repository.git("log", "-1", "--format=%ae", main.commit, "--", f"{FOLDER}/dvc.lock")
+        return author.decode().strip() == git.BOT["email"]
+
+    def _propose(self, main: CommitTree, release: Release, archive: str) -> None:
         lock_log = self.repository.git("log", "-1", "--format=%H", main.commit, "--", f"{FOLDER}/dvc.lock")
         proposal = deploy.Proposal(
             app=APP,
             stage=STAGE,
-            digest=digest,
-            model_digest=bento.digest(self.root / MODEL),
+            digest=release.digest,
+            model_digest=release.model_digest,
             archive=archive,
             lock_commit=lock_log.decode().strip(),
             metrics=evidence.metrics(main),
@@ -157,30 +189,22 @@ class Job:
             client.close()
 
 
-def _inputs_or_none(tree: Tree, base: str) -> Inputs | None:
-    try:
-        return inputs(tree, base)
-    except Failure:
-        return None
-
-
 def main() -> None:
     place = environment.Place.from_variables()
     token = environment.bot_token()
     root = environment.ROOT
-    repository = git.Repository(root)
-    payload = environment.event()
-    commit = repository.commit("HEAD")
-    assert commit is not None
     job = Job(
-        repository=repository,
+        repository=git.Repository(root),
         remote=git.Remote(place.clone_url, token),
         place=place,
         token=token,
         root=root,
         base=environment.require("PYTHON_IMAGE"),
     )
-    job.release(commit, repository.commit(str(payload.get("before") or "-")))
+    if not (job.follow() and job.release()):
+        sys.stdout.flush()
+        # What packages is a part of what is packaged: another commit is released by its own code.
+        os.execv(root / "scripts/ci/release", ["release"])  # noqa: S606 - the project's own script
 
 
 if __name__ == "__main__":

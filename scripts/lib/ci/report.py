@@ -11,13 +11,14 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ci import candidate, comment, environment, evidence, gate, git, infrastructure, lock, pipeline, remote
+from ci import candidate, comment, deployments, environment, evidence, gate, git, infrastructure, lock, pipeline, remote
 from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, Unacceptable, run
 from ci.metrics import Metrics
 from ci.store import Store
 from ci.tree import CommitTree
 from forge import Forge, PullRequest, StatusState, WorkflowRun
+from mlplatform import releases
 
 CONTEXT = "quality-gate"
 TRAIN_WORKFLOW = "train.yml"
@@ -64,7 +65,9 @@ class Job:
             self._refuse(review, f"this branch shares no history with {MAIN}: start it from {MAIN}")
             return
         self._infrastructure(review, changed)
-        if not pipeline.affected(changed, review.tree, FOLDER):
+        if unreleased := self._unreleased(review, changed):
+            self._refuse(review, "; ".join(unreleased[:5]))
+        elif not pipeline.affected(changed, review.tree, FOLDER):
             self._unaffected(review)
         elif pull.is_from_fork(self.forge.repository):
             self._refuse(review, f"forks are not trained here: a member pushes the branch to {self.forge.repository}")
@@ -75,6 +78,22 @@ class Job:
         """Paths that differ from where the branch left main, `None` where it never was a part of that."""
         base = self.repository.merge_base(review.main.commit, review.sha)
         return None if base is None else self.repository.changed(base, review.sha)
+
+    def _unreleased(self, review: Review, changed: list[str]) -> list[str]:
+        """A sentence for each digest that an overlay of the head must not name."""
+
+        def is_released(app: str, digest: str) -> bool:
+            return Store.connect(environment.require("MODELS_BUCKET")).has(releases.record(app, digest))
+
+        def was_deployed(folder: str, digest: str) -> bool:
+            return bool(
+                self.repository.git("log", "-1", "--format=%H", f"-S{digest}", review.main.commit, "--", folder)
+            )
+
+        try:
+            return deployments.problems(changed, review.tree, review.main, is_released, was_deployed)
+        except Unacceptable as error:
+            return [str(error)]
 
     def _infrastructure(self, review: Review, changed: list[str]) -> None:
         part = infrastructure.Infrastructure(self.forge, self.store, self.has_aws, self.run_url)

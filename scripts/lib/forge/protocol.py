@@ -23,6 +23,9 @@ class Forge(Protocol):
     def pull_requests(self, base: str | None = None) -> list[PullRequest]:
         """The open pull requests, newest first; only those into `base` where it is given."""
 
+    def closed_pull_requests(self, base: str, most: int = 100) -> list[PullRequest]:
+        """The pull requests into `base` among the `most` newest closed ones, merged or not, newest first."""
+
     def merged_by(self, sha: str) -> PullRequest | None:
         """The pull request whose merge made the commit `sha`, `None` where it came by another way."""
 

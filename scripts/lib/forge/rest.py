@@ -2,6 +2,7 @@
 
 import base64
 import functools
+import itertools
 import time
 from typing import Any
 from urllib.parse import quote
@@ -32,6 +33,11 @@ class RestForge:
     def pull_requests(self, base: str | None = None) -> list[PullRequest]:
         entries = [pull_request(entry) for entry in self._api.pages(f"{self._repo}/pulls", {"state": "open"})]
         return [entry for entry in entries if base in (None, entry.base_branch)]
+
+    def closed_pull_requests(self, base: str, most: int = 100) -> list[PullRequest]:
+        pages = self._api.pages(f"{self._repo}/pulls", {"state": "closed"})
+        entries = [pull_request(entry) for entry in itertools.islice(pages, most)]
+        return [entry for entry in entries if entry.base_branch == base]
 
     def merged_by(self, sha: str) -> PullRequest | None:
         raise NotImplementedError

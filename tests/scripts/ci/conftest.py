@@ -264,7 +264,8 @@ def new_project(
 
 def _write_project(root: Path, prefix: str, files: Mapping[str, str]) -> None:
     ignore = shutil.ignore_patterns("__pycache__")
-    for folder in (".github", "scripts/ci", "scripts/lib/ci", "scripts/lib/forge", "ml/src/digits", "ml/service"):
+    copied = ".github", "scripts/ci", "scripts/lib/ci", "scripts/lib/forge", "src", "ml/src/digits", "ml/service"
+    for folder in copied:
         shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
     for name in (f"requirements/{group}.txt" for group in ("ci", "ml", "release", "serve")):
         (root / name).parent.mkdir(exist_ok=True)

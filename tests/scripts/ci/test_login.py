@@ -163,7 +163,7 @@ def test_a_role_that_trusts_nobody_is_named_with_the_fix(github: GitHub) -> None
 
 
 def run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    path = os.pathsep.join(str(ROOT / folder) for folder in ("scripts/lib", "ml/src", "infra"))
+    path = os.pathsep.join(str(ROOT / folder) for folder in ("src", "scripts/lib", "ml/src", "infra"))
     environment = {**POD, "PYTHONPATH": path, **variables}
     return subprocess.run(
         [sys.executable, "-m", "ci.login", *arguments], env=environment, capture_output=True, text=True

@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import bcrypt
 import httpx
 import pytest
 
+import forge
 from ci import image
 from runner_harness.process import free_port, serving
 
@@ -25,6 +27,7 @@ Project = Any
 Tool = Callable[[str], Path]
 PUSH = "release.yml push"
 BASE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+JUDGED = ("train.yml pull_request", "report.yml pull_request_target")
 OVERLAY = "apps/classifier/overlays/dev/kustomization.yaml"
 CONFIGURATION = """
 version: 0.1
@@ -146,6 +149,12 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
     assert "PYTHONPATH=/opt/classifier/site-packages" in config["config"]["Env"]
     assert config["config"]["Labels"]["ml-platform.dev/model-digest"] in deploy.body
 
+    # The gate knows what release has published.
+    report = project.take(*JUDGED)["report.yml pull_request_target"]
+    project.run(report)
+    assert project.gate(deploy.head_sha).state == "success"
+    project.drop("report.yml workflow_run")
+
     # The same job again changes nothing.
     assert f"#{deploy.number} proposes this image already" in project.run_again(task)
     assert len(project.member.pull_requests()) == 1
@@ -154,12 +163,10 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
     registry.forget(digest)
     assert f"image {registry.host}/classifier@{digest}" in project.run_again(task)
 
-    # A push that touches neither model nor service is not a release.
-    project.drop("train.yml pull_request", "report.yml pull_request_target", "report.yml workflow_run")
+    # A push that touches neither model nor service releases nothing new.
     docs = project.propose("docs", {"README.md": "text\n"})
-    project.drop("train.yml pull_request", "report.yml pull_request_target", "report.yml workflow_run")
-    project.member.merge_pull_request(docs.number, docs.head_sha)
-    assert "this push changes neither model nor service" in project.run(project.take(PUSH)[PUSH])
+    merge(project, docs)
+    assert f"#{deploy.number} proposes this image already" in project.run(project.take(PUSH)[PUSH])
 
     # A newer model supersedes the open proposal.
     merge_trained(project, "second", 0.985)
@@ -171,9 +178,89 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
     assert f"Superseded by #{newer.number}" in project.member.comments(deploy.number)[-1].body
 
     # Deploying it is no release either, and its overlay then has the image.
-    project.drop("train.yml pull_request", "report.yml pull_request_target", "report.yml workflow_run")
-    project.member.merge_pull_request(newer.number, newer.head_sha)
-    assert "this push changes neither model nor service" in project.run(project.take(PUSH)[PUSH])
+    merge(project, newer)
+    assert "has this image already" in project.run(project.take(PUSH)[PUSH])
+
+
+def merge(project: Project, pull: Any) -> None:
+    """Merge a pull request whose jobs are not looked at."""
+    project.drop(*JUDGED, "report.yml workflow_run")
+    project.member.merge_pull_request(pull.number, pull.head_sha)
+
+
+def test_s14_a_release_that_was_killed_before_its_pull_request_is_completed_by_the_next_run(project: Project) -> None:
+    merge_trained(project, "first", 0.98)
+    task = project.take(PUSH)[PUSH]
+    project.run(task)
+    [deploy] = project.member.pull_requests()
+    # What a kill between the push of the image and the pull request leaves: its branch at most.
+    bot = forge.connect(
+        "gitea", project.variables["FORGE_URL"], project.name, forge.Token(project.variables["BOT_TOKEN"])
+    )
+    with closing(bot):
+        bot.comment(deploy.number, "Superseded: the test takes it away.")
+        bot.close_pull_request(deploy.number)
+
+    project.drop(*JUDGED, "report.yml workflow_run")
+    merge(project, project.propose("docs", {"README.md": "text\n"}))
+    project.run(project.take(PUSH)[PUSH])
+
+    [again] = project.member.pull_requests()
+    assert (again.title, again.number > deploy.number) == (deploy.title, True)
+
+
+def test_a_deploy_pull_request_that_a_person_closed_stays_closed(project: Project) -> None:
+    merge_trained(project, "first", 0.98)
+    task = project.take(PUSH)[PUSH]
+    project.run(task)
+    [deploy] = project.member.pull_requests()
+    project.member.close_pull_request(deploy.number)
+    assert f"#{deploy.number}, which proposed this image, was closed: reopen it" in project.run_again(task)
+    assert project.member.pull_requests() == []
+
+
+def test_s15_an_older_release_that_ends_last_proposes_the_newer_model(project: Project) -> None:
+    merge_trained(project, "first", 0.98)
+    older = project.take(PUSH)[PUSH]
+    merge_trained(project, "second", 0.985)
+    newer = project.take(PUSH)[PUSH]
+    project.run(newer)
+    [deploy] = project.member.pull_requests()
+    assert "| `accuracy` | 0.985 |" in deploy.body
+
+    output = project.run(older)
+
+    assert f"#{deploy.number} proposes this image already" in output
+    assert [pull.number for pull in project.member.pull_requests()] == [deploy.number]
+
+
+def test_s25_a_scheduled_run_releases_what_the_lost_event_of_a_merge_did_not(project: Project) -> None:
+    merge_trained(project, "first", 0.98)
+    lost = project.take(PUSH)[PUSH]
+    project.finish(lost)
+    assert project.member.pull_requests() == []
+    # The forge remembers the commit at which it learnt the schedule, which the lost push did not renew.
+    first = project.git("rev-list", "--max-parents=0", "origin/main")
+    scheduled = {**lost["context"], "event_name": "schedule", "sha": first, "event": {"schedule": "*/30 * * * *"}}
+
+    output = project.run_again({**lost, "context": scheduled})
+
+    assert "by now: that is released" in output
+    [deploy] = project.member.pull_requests()
+    assert "| `accuracy` | 0.98 |" in deploy.body
+
+
+def test_s20_a_digest_that_release_did_not_publish_is_refused_by_the_gate(project: Project) -> None:
+    merge_trained(project, "first", 0.98)
+    project.run(project.take(PUSH)[PUSH])
+    project.drop(*JUDGED, "report.yml workflow_run")
+    foreign = f"sha256:{'ab' * 32}"
+    text = f"images: [{{name: classifier, digest: {foreign}}}]\n"
+    pull = project.propose("foreign", {OVERLAY: text})
+    project.run(project.take(*JUDGED)["report.yml pull_request_target"])
+    status = project.gate(pull.head_sha)
+    assert status.state == "failure"
+    assert "is not an image that release has published" in status.description
 
 
 @pytest.mark.parametrize("variables", [[], ["--env=PATH=/opt/python/bin", "--env=LANG=C.UTF-8"]], ids=["silent", "own"])
