@@ -42,7 +42,6 @@ ELSEWHERE = {
     "infra/settings/__main__.py": "tests/clusters/test_clusters.py",
     "infra/toolchain/build.py": "tests/infra/toolchain/test_installer.py",
     "infra/toolchain/commands.py": "tests/infra/toolchain/test_installer.py",
-    "infra/toolchain/progress.py": "tests/infra/toolchain/test_installer.py",
     "infra/toolchain/rows.py": "tests/infra/toolchain/test_installer.py",
     "infra/toolchain/runtimes.py": "tests/infra/toolchain/test_installer.py",
     "ml/service/": "tests/ml/service/test_service.py",
@@ -56,7 +55,6 @@ ELSEWHERE = {
     "scripts/lib/ci/train.py": "tests/scripts/ci/test_loop.py",
     "scripts/lib/cli/console.py": "tests/scripts/cli/test_app.py",
     "scripts/lib/cli/environments.py": "tests/scripts/test_run.py",
-    "scripts/lib/cli/up.py": "tests/e2e/test_recovery.py",
     "scripts/lib/forge/": "tests/scripts/forge/test_gitea.py",
 }
 

@@ -14,8 +14,10 @@ from rich.markup import escape
 from cli import app, console, git, health, up
 from cli.failure import Failure
 from cli.health import Check
+from images import store as images
+from mlplatform.toolchain.first_use import TrustError
 from settings import ROOT, Cluster, Paths, SettingsError
-from toolchain import ToolchainError, find, load
+from toolchain import ToolchainError, find, load, trusted
 
 _DISK_GIB = 25
 _MEMORY_GIB = 6
@@ -31,6 +33,7 @@ def prerequisites(paths: Paths) -> list[Check]:
         _memory(),
         *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache))),
         _tools(paths),
+        _trusted(paths),
     ]
 
 
@@ -80,6 +83,17 @@ def _tools(paths: Paths) -> Check:
         f"; missing {', '.join(missing)}" if missing else ""
     )
     return _check("tools", not missing, detail, "scripts/up makes them")
+
+
+def _trusted(paths: Paths) -> Check:
+    """What upstream served without a sum that a commit pins, and who said that it is right."""
+    try:
+        found = [*trusted(paths), *images.trusted(paths)]
+    except (TrustError, ToolchainError) as error:
+        return Check("trusted on first use", False, str(error), "as said above")
+    shown = [f"{one.name} (sha256 {one.sha256[:12]}... of {one.source}, since {one.since})" for one in found]
+    detail = "; ".join(shown) or "nothing: what is used of upstream's files is pinned"
+    return Check("trusted on first use", True, detail)
 
 
 def _settings(name: str) -> tuple[Check, Cluster | None]:
