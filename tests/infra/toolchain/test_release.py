@@ -201,7 +201,11 @@ def obtain(downloader: Downloader, url: str, place: Path) -> None:
     downloader._obtain(ReleaseFile(f"{url}/tool", checksums=f"{url}/tool.sha256"), place)
 
 
-@pytest.mark.parametrize("sums", [f"{SHA256}\n", f"{SHA256.upper()}  tool\n", f"{'0' * 64}  other\n{SHA256} *./tool\n"])
+@pytest.mark.parametrize(
+    "sums",
+    [f"{SHA256}\n", f"{SHA256.upper()}  tool\n", f"{'0' * 64}  other\n{SHA256} *./tool\n"],
+    ids=["bare", "named", "among others"],
+)
 def test_an_unpinned_file_is_checked_against_upstreams_sum_which_is_recorded(
     trusting: Downloader, tls_upstream: Any, tmp_path: Path, sums: str
 ) -> None:
