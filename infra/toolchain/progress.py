@@ -57,7 +57,9 @@ class Progress:
             with self._guard:
                 del self._begun[name]
         self.ready()
-        self.line(f"{name}: {doing}: done in {time.monotonic() - begun:.0f} s")
+        # Whoever shows the last line alone must not take the others for done.
+        still = "" if self._live else "".join(f"; still {other}: {what}" for other, what, _ in self.at_work())
+        self.line(f"{name}: {doing}: done in {time.monotonic() - begun:.0f} s{still}")
 
     def at_work(self) -> list[tuple[str, str, float]]:
         """The tools at work: name, what is done, and for how many seconds."""

@@ -30,6 +30,17 @@ def test_each_line_says_how_many_tools_are_left() -> None:
     ]
 
 
+def test_who_ends_first_says_who_is_still_at_work() -> None:
+    said: list[str] = []
+    progress = Progress(said.append)
+    progress.begin(left=2, total=13)
+    with progress.tool("pulumi", "building v3.258.0"):
+        with progress.tool("act", "building v0.2.89"):
+            pass
+        assert said[-1] == "1 of 13 left, act: building v0.2.89: done in 0 s; still pulumi: building v3.258.0"
+    assert said[-1] == "all 13 ready, pulumi: building v3.258.0: done in 0 s"
+
+
 def test_what_fails_is_still_left() -> None:
     said: list[str] = []
     progress = Progress(said.append)
