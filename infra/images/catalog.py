@@ -41,7 +41,7 @@ class Image:
     requirements: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
     bind_low_ports: tuple[str, ...] = ()  # tools that a non-root user starts on a port below 1024
-    digest: str = ""  # of the upstream image, where it is pinned; otherwise it is built
+    digest: str = ""  # of the upstream image, where it is pinned; otherwise trusted on first use
     pushed: bool = True
 
     @property

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock
 
@@ -15,6 +15,8 @@ from images.catalog import Image, images
 from images.errors import ImageError
 from images.inputs import Hasher, tool
 from images.registry import Registry
+from mlplatform.toolchain import first_use
+from mlplatform.toolchain.first_use import FirstUse, Trusted, TrustError
 from settings import Paths
 
 # Two at a time: one waits for the network or the disk while the other computes.
@@ -32,6 +34,12 @@ class Outcome:
     changed: bool
 
 
+def trusted(paths: Paths) -> list[Trusted]:
+    """Upstream's images that this host trusts because it used them first. Raises TrustError."""
+    known = {entry.name: entry for entry in FirstUse(paths.state / first_use.FILE).all()}
+    return [known[image.upstream] for image in images().values() if not image.digest and image.upstream in known]
+
+
 class Store:
     """The images of one cache directory. Made by `opened`, which lets one run at a time work on it."""
 
@@ -43,6 +51,7 @@ class Store:
         self._fresh: set[str] = set()
         self._failed: dict[str, ImageError] = {}
         self._noticed = Event()
+        self._first_use = FirstUse(paths.state / first_use.FILE)
         self._hasher = Hasher(paths)
         self._locks: Mapping[str, Lock] = {name: Lock() for name in images()}
 
@@ -153,11 +162,11 @@ class Store:
         return "built"
 
     def _pull(self, image: Image, target: Path) -> bool:
-        if not image.digest:
+        if not image.registry:
             return False
         try:
-            upstream.pull(image, target, tool("crane", self._paths))
-        except ImageError as error:
+            self._pull_by_digest(image, target, tool("crane", self._paths))
+        except (ImageError, TrustError) as error:
             build.remove(target)
             # Said once: where one registry cannot be reached, the others mostly cannot either.
             if not self._noticed.is_set():
@@ -165,6 +174,17 @@ class Store:
                 self._report(f"images: {error}; building what cannot be pulled")
             return False
         return True
+
+    def _pull_by_digest(self, image: Image, target: Path, crane: Path) -> None:
+        """By the pinned digest; without one by that which the tag had when this host first used it."""
+        if image.digest:
+            upstream.pull(image, target, crane)
+            return
+        known = self._first_use.get(image.upstream)
+        digest = f"sha256:{known.sha256}" if known else upstream.current_digest(image, crane)
+        self._first_use.check_writable()
+        upstream.pull(replace(image, digest=digest), target, crane)
+        self._first_use.record(image.upstream, digest.removeprefix("sha256:"), image.registry)
 
     def _forget_older(self, folder: Path) -> None:
         newest_first = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)

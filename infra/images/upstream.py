@@ -51,5 +51,5 @@ def pull(image: Image, target: Path, crane: Path) -> None:
 def current_digest(image: Image, crane: Path) -> str:
     """The digest that the image's tag has upstream now. Raises ImageError."""
     if not reachable(image.registry):
-        raise ImageError(f"{image.registry} does not answer; pin on a machine that reaches it")
+        raise ImageError(f"{image.registry} does not answer")
     return run([str(crane), "digest", image.upstream], image.upstream).strip()

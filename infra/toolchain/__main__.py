@@ -3,13 +3,14 @@
 import argparse
 import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from types import FrameType
 
 from settings import Paths, SettingsError
 from toolchain import manifest, upgrade
 from toolchain.errors import Cancelled, ManifestError, ToolchainError
-from toolchain.installer import Installer, install
+from toolchain.installer import Installed, Installer, install
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +52,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _install(arguments: argparse.Namespace) -> None:
-    install(arguments.names or None, paths=Paths.from_environment())
+    print(summary(install(arguments.names or None, paths=Paths.from_environment())))
+
+
+def summary(items: Sequence[Installed]) -> str:
+    """How many tools are ready and where they came from, such as `13 tools: 2 on PATH, 11 built`."""
+    words = {"path": "on PATH", "release": "released by upstream", "build": "built"}
+    counts = Counter(item.source for item in items)
+    ways = ", ".join(f"{counts[source]} {said}" for source, said in words.items() if counts[source])
+    return f"{len(items)} tool{'' if len(items) == 1 else 's'}: {ways}"
 
 
 def _list(arguments: argparse.Namespace) -> None:

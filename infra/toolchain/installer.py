@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mlplatform.toolchain import first_use
+from mlplatform.toolchain.first_use import FirstUse, Trusted
 from toolchain import manifest
 from toolchain.build import Builder
 from toolchain.commands import Commands
@@ -16,7 +18,7 @@ from toolchain.errors import Cancelled, ToolchainError
 from toolchain.manifest import Tool
 from toolchain.onpath import OnPath
 from toolchain.progress import Log, Progress
-from toolchain.release import Downloader, DownloadFailed
+from toolchain.release import Downloader, DownloadFailed, Refused
 from toolchain.runtimes import Runtimes
 from toolchain.store import Store
 
@@ -29,6 +31,8 @@ _LOCK_PAUSE = 0.5  # seconds between two looks at a lock that another process ha
 class Paths(Protocol):
     """What the toolchain needs to know of the host: `settings.Paths` has it."""
 
+    @property
+    def state(self) -> Path: ...
     @property
     def cache(self) -> Path: ...
     @property
@@ -67,6 +71,21 @@ def find(tool: Tool, paths: Paths) -> Installed | None:
     return Installer(paths, None).ready(tool)
 
 
+def trusted(paths: Paths) -> list[Trusted]:
+    """What this host trusts because it used it first, of the releases that are installed and pinned by no commit.
+
+    Raises TrustError where the record cannot be read.
+    """
+    known = {entry.name: entry for entry in FirstUse(paths.state / first_use.FILE).all()}
+    installer = Installer(paths, None)
+    found = []
+    for tool in manifest.load().values():
+        item, release = installer.ready(tool), installer.release(tool)
+        if item and item.source == "release" and release:
+            found += [known[file.url] for file in release.files.values() if not file.sha256 and file.url in known]
+    return found
+
+
 class Installer:
     """One run of the toolchain over one cache."""
 
@@ -77,6 +96,7 @@ class Installer:
         self._commands = Commands(logs=paths.cache / "logs" / "toolchain")
         self._downloader = downloader or Downloader()
         self._downloader.cancelled = self._commands.cancelled
+        self._downloader.first_use = FirstUse(paths.state / first_use.FILE)
         self._builder = Builder(paths.cache, self._commands, Runtimes(paths.cache, self._commands, self._progress.line))
         self._ahead = Ahead(self._builder)
 
@@ -97,6 +117,7 @@ class Installer:
         """Obtain what is missing and link everything."""
         done = {tool.name: self.ready(tool) for tool in tools}
         missing = [tool for tool in tools if done[tool.name] is None]
+        self._progress.begin(len(missing), len(tools))
         if missing:
             with self._progress.live():
                 done |= {item.name: item for item in self._obtain_all(missing)}
@@ -108,7 +129,7 @@ class Installer:
     def _obtain_all(self, tools: list[Tool]) -> list[Installed]:
         with ThreadPoolExecutor(_AT_ONCE, "tool") as workers, self._ahead:
             futures = [workers.submit(self._obtain, tool, tools) for tool in tools]
-            self._ahead.prefetch(tool for tool in tools if not self._release(tool))
+            self._ahead.prefetch(tool for tool in tools if not self.release(tool))
             try:
                 done, left = wait(futures, return_when=FIRST_EXCEPTION)
                 failed = bool(left) or any(future.exception() for future in done)
@@ -129,6 +150,7 @@ class Installer:
         with self._store.locked(tool, self._waiting(tool)):
             found = self.ready(tool)
             if found:
+                self._progress.ready()
                 return found
             source = ""
             with self._store.staging(tool, lambda: source) as folder:
@@ -152,16 +174,18 @@ class Installer:
         return pause
 
     def _fill(self, tool: Tool, folder: Path, all_missing: list[Tool]) -> str:
-        release = self._release(tool)
+        release = self.release(tool)
         # A host that is out of reach was said so once; its other tools go on to the build without another word.
         if release and self._downloader.reaches(release):
             try:
                 with self._progress.tool(tool.name, f"downloading {tool.version}"):
                     self._downloader.install(tool, release, folder)
-                    self._builder.complete(tool, folder)
+                    if not tool.release_is_whole:
+                        self._builder.complete(tool, folder)
                 return "release"
             except DownloadFailed as error:
-                self._progress.line(f"{tool.name}: {error.message}; building it instead")
+                say = self._progress.warn if isinstance(error, Refused) else self._progress.line
+                say(f"{tool.name}: {error.message}; building it instead")
                 self._ahead.prefetch(other for other in all_missing if not self._downloadable(other))
         with self._progress.tool(tool.name, f"building {tool.version}"):
             self._builder.install(tool, folder)
@@ -169,10 +193,11 @@ class Installer:
         return "build"
 
     def _downloadable(self, tool: Tool) -> bool:
-        release = self._release(tool)
+        release = self.release(tool)
         return release is not None and self._downloader.reaches(release)
 
-    def _release(self, tool: Tool) -> manifest.Release | None:
+    def release(self, tool: Tool) -> manifest.Release | None:
+        """Upstream's files of the tool for this machine."""
         return tool.release(_ARCHITECTURES.get(platform.machine(), platform.machine()))
 
     def _installed(self, tool: Tool, source: str) -> Installed:

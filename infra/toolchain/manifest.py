@@ -20,17 +20,27 @@ LINK_FLAGS = ("-s", "-w")
 # C is SQLite, in one file: with Go's own default (-g -O2) it takes the compiler three times as long, on one core.
 C_FLAGS = ("-O1",)
 
-_KEYS = {"accepts", "version-arguments", "ldflags", "tags", "cgo", "copy", "web-assets", "release"}
-_RELEASE_KEYS = {"url", "architectures", "sha256"}
-_ARCHITECTURES = ("amd64", "arm64")
+ARCHITECTURES = ("amd64", "arm64")
+_KEYS = {"accepts", "version-arguments", "ldflags", "tags", "cgo", "copy", "web-assets", "release", "no-release"}
+_RELEASE_KEYS = {"url", "architectures", "checksums", "self-contained", "sha256"}
+_ARCHIVES = (".tar.gz", ".tgz", ".tar.xz")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Release:
-    """Upstream's files for one version: per binary (or `*`, one archive with all of them) a URL and its sha256."""
+class ReleaseFile:
+    """One of upstream's files. Where no sha256 is pinned, it is the one that upstream publishes at `checksums`."""
 
-    files: Mapping[str, tuple[str, str]]
+    url: str
+    sha256: str = ""
+    checksums: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """Upstream's files for one version, by the binary that each is; `*` is an archive with all of them."""
+
+    files: Mapping[str, ReleaseFile]
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class Tool:
     copy: Mapping[str, str]
     web_assets: bool
     release_entry: Mapping[str, Any]
+    no_release: str
     recipe: str
 
     @property
@@ -61,24 +72,42 @@ class Tool:
         """The arguments that make `binary` print its version."""
         return self.version_arguments.get(binary) or self.version_arguments["*"]
 
+    @property
+    def release_is_whole(self) -> bool:
+        """Whether the release's binary holds what `copy` puts beside a built one."""
+        return bool(self.release_entry.get("self-contained", False))
+
     def release(self, architecture: str) -> Release | None:
-        """Upstream's release files; None where no sha256 is known for this version and architecture."""
+        """Upstream's release files; None where no sum of them is known for this version and architecture."""
         known = self.release_entry.get("sha256", {}).get(self.version, {}).get(architecture)
-        if not known:
+        if known:
+            sums = known if isinstance(known, dict) else dict.fromkeys(self._release_names(), known)
+            files = {name: ReleaseFile(self._release_url(architecture, name), sum_) for name, sum_ in sums.items()}
+        elif self.release_entry.get("checksums") and architecture in ARCHITECTURES:
+            files = self.published(architecture)
+        else:
             return None
-        sums = known if isinstance(known, dict) else {"*": known}
+        return Release(files)
+
+    def published(self, architecture: str) -> dict[str, ReleaseFile]:
+        """The release files and where upstream publishes their sums, whatever is pinned; empty where it does not."""
+        files = {}
+        for name in self._release_names() if self.release_entry.get("checksums") else ():
+            url = self._release_url(architecture, name)
+            files[name] = ReleaseFile(url, checksums=self._release_url(architecture, name, "checksums", url))
+        return files
+
+    def _release_names(self) -> tuple[str, ...]:
+        url: str = self.release_entry["url"]
+        return ("*",) if url.endswith(_ARCHIVES) else self.binaries
+
+    def _release_url(self, architecture: str, binary: str, key: str = "url", url: str = "") -> str:
         spelled = self.release_entry.get("architectures", {}).get(architecture, architecture)
-        return Release(
-            {
-                binary: (
-                    self.release_entry["url"].format(
-                        version=self.version, number=self.version.removeprefix("v"), arch=spelled, binary=binary
-                    ),
-                    sha256,
-                )
-                for binary, sha256 in sums.items()
-            }
+        number = self.version.removeprefix("v")
+        address: str = self.release_entry[key].format(
+            version=self.version, number=number, arch=spelled, binary=binary, url=url
         )
+        return address
 
 
 def load(folder: Path = HERE) -> dict[str, Tool]:
@@ -118,6 +147,8 @@ def _tool(name: str, entry: Any, folder: Path, path: Path) -> Tool:
     if isinstance(arguments, list):
         arguments = {"*": arguments}
     release = entry.get("release", {})
+    if release and "no-release" in entry:
+        raise wrong("no-release", "contradicts the release beside it", "keep one of them")
     _check_release(release, wrong)
     module = _GoModule.read(folder / "go.mod")
     values = _version_values(module.version, folder / "go.mod")
@@ -129,6 +160,8 @@ def _tool(name: str, entry: Any, folder: Path, path: Path) -> Tool:
             raise wrong("accepts", str(error), "or leave the key out to take none from PATH") from None
     ldflags = tuple(flag.format(**values) for flag in entry.get("ldflags", []))
     packages = {name if len(module.packages) == 1 else _last(package): package for package in module.packages}
+    if release and len(packages) > 1 and "{binary}" not in release["url"] and not release["url"].endswith(_ARCHIVES):
+        raise wrong("release.url", "names one file for several binaries", "write {binary} where their names go")
     return Tool(
         name=name,
         version=module.version,
@@ -144,20 +177,28 @@ def _tool(name: str, entry: Any, folder: Path, path: Path) -> Tool:
         copy=entry.get("copy", {}),
         web_assets=entry.get("web-assets", False),
         release_entry=release,
+        no_release=entry.get("no-release", ""),
         recipe=_recipe(folder, entry),
     )
 
 
 def _check_release(release: Any, wrong: Any) -> None:
+    if not isinstance(release, dict):
+        raise wrong("release", "is no table", "write url and checksums below it, or the reason as no-release")
     for key in sorted(set(release) - _RELEASE_KEYS):
         raise wrong(f"release.{key}", "unknown key", f"known keys: {', '.join(sorted(_RELEASE_KEYS))}")
     if release and not str(release.get("url", "")).startswith(("https://", "http://")):
         raise wrong("release.url", "is missing or no URL", "write upstream's address with {version}, {arch}, {binary}")
+    # A sum that is trusted without being pinned must at least come from upstream itself.
+    if not str(release.get("checksums", "https://")).startswith(("https://", "{url}")):
+        raise wrong("release.checksums", "is no https:// URL", "write where upstream publishes its sums")
+    if "checksums" in release and not str(release["url"]).startswith("https://"):
+        raise wrong("release.url", "is no https:// URL", "checksums asks for one")
     for version, sums in release.get("sha256", {}).items():
         for architecture, known in sums.items():
             key = f"release.sha256.{version}.{architecture}"
-            if architecture not in _ARCHITECTURES:
-                raise wrong(key, "unknown architecture", f"use {' or '.join(_ARCHITECTURES)}")
+            if architecture not in ARCHITECTURES:
+                raise wrong(key, "unknown architecture", f"use {' or '.join(ARCHITECTURES)}")
             for sha256 in known.values() if isinstance(known, dict) else [known]:
                 if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
                     raise wrong(key, f"{sha256!r} is no sha256", "write 64 lower-case hexadecimal digits")
@@ -181,7 +222,12 @@ def _recipe(folder: Path, entry: Mapping[str, Any]) -> str:
     for file in ("go.mod", "go.sum"):
         path = folder / file
         digest.update(path.read_bytes() if path.exists() else b"")
-    shaping = {key: value for key, value in entry.items() if key not in {"accepts", "version-arguments"}}
+    apart = {"accepts", "version-arguments", "release", "no-release"}
+    shaping = {key: value for key, value in entry.items() if key not in apart}
+    release = entry.get("release", {})
+    if "sha256" in release:
+        # Pinned sums count: a copy that was trusted without them is obtained again. Where they come from does not.
+        shaping["release"] = {key: release[key] for key in ("url", "architectures", "sha256") if key in release}
     flags = [BUILD_FLAGS, LINK_FLAGS, *([C_FLAGS] if entry.get("cgo") else [])]
     digest.update(json.dumps([*flags, shaping], sort_keys=True).encode())
     return digest.hexdigest()

@@ -1,9 +1,15 @@
-"""Upstream's release files: downloaded with retries, checked against their pinned sha256, unpacked."""
+"""Upstream's release files: downloaded with retries, checked, unpacked.
+
+Checked against the pinned sha256; without one against the sum that was recorded when the file was first used on this
+host; else against the sum that upstream publishes, which is then recorded.
+"""
 
 import hashlib
 import http.client
+import re
 import shutil
 import socket
+import ssl
 import tarfile
 import threading
 import time
@@ -11,16 +17,24 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from mlplatform.toolchain.first_use import FirstUse, TrustError
 from toolchain.errors import Cancelled, ToolchainError
-from toolchain.manifest import Release, Tool
+from toolchain.manifest import Release, ReleaseFile, Tool
 
 _CHUNK = 1 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LONGEST_CHECKSUMS = 1 << 20  # bytes; upstream's files of them have a few thousand
 
 
 class DownloadFailed(ToolchainError):
     """The release cannot be had from upstream: the caller goes on with the next way."""
+
+
+class Refused(DownloadFailed):
+    """What upstream serves is not what it should be, which the user should see."""
 
 
 @dataclass
@@ -28,6 +42,7 @@ class Downloader:
     """Fetches release files. A host that cannot be reached at all is asked once a run, not once a tool."""
 
     cancelled: threading.Event = field(default_factory=threading.Event)
+    first_use: FirstUse | None = None  # without it only pinned files are taken
     attempts: int = 4
     first_pause: float = 1.0  # seconds; doubled after each attempt
     connect_timeout: float = 10.0  # seconds without an answer, or without a byte
@@ -39,11 +54,11 @@ class Downloader:
     def install(self, tool: Tool, release: Release, folder: Path) -> None:
         """Put the tool's binaries into `folder`. Raises DownloadFailed, with everything it wrote removed."""
         try:
-            for binary, (url, sha256) in release.files.items():
+            for binary, source in release.files.items():
                 file = folder / (".download" if binary == "*" else binary)
-                self.fetch(url, sha256, file)
+                self._obtain(source, file)
                 if binary == "*":
-                    _unpack(file, tool.binaries, folder, url)
+                    _unpack(file, tool.binaries, folder, source.url)
                     file.unlink(missing_ok=True)
             for binary in tool.binaries:
                 (folder / binary).chmod(0o755)
@@ -57,10 +72,59 @@ class Downloader:
     def reaches(self, release: Release) -> bool:
         """False once one of the release's hosts turned out to be out of reach in this run."""
         with self._guard:
-            return not any(urlsplit(url).netloc in self._unreachable for url, _ in release.files.values())
+            return not any(urlsplit(file.url).netloc in self._unreachable for file in release.files.values())
+
+    def published(self, source: ReleaseFile, scratch: Path) -> str:
+        """The sha256 that upstream publishes for a file; `scratch` is a file to use. Raises DownloadFailed."""
+        self._retrieve(source.checksums, scratch, _LONGEST_CHECKSUMS)
+        text = scratch.read_text(encoding="utf-8", errors="replace")
+        scratch.unlink()
+        sums = published_sums(text, urlsplit(source.url).path.rsplit("/", 1)[-1])
+        if len(sums) != 1:
+            raise Refused(f"{source.checksums} has {'several sums' if sums else 'no sha256'} for {source.url}")
+        return sums.pop()
+
+    def compare(self, source: ReleaseFile, sha256: str) -> None:
+        """Raise DownloadFailed where this host trusts another sum of the file than `sha256`."""
+        try:
+            known = self.first_use.get(source.url) if self.first_use else None
+        except TrustError as error:
+            raise Refused(str(error)) from None
+        if self.first_use and known and known.sha256 != sha256:
+            raise Refused(f"{source.url} {self.first_use.differs(known, sha256)}")
 
     def fetch(self, url: str, sha256: str, file: Path) -> None:
         """Download `url` to `file`. Raises DownloadFailed when it is unreachable, slow, or not what was pinned."""
+        actual = self._retrieve(url, file)
+        if actual != sha256:
+            # The same file would come again: it was replaced, or something on the way rewrites it.
+            raise Refused(f"{url} has sha256 {actual[:12]}..., not the pinned {sha256[:12]}...")
+
+    def _obtain(self, source: ReleaseFile, file: Path) -> None:
+        if source.sha256:
+            self.fetch(source.url, source.sha256, file)
+            return
+        try:
+            self._obtain_unpinned(source, file)
+        except TrustError as error:
+            raise Refused(str(error)) from None
+
+    def _obtain_unpinned(self, source: ReleaseFile, file: Path) -> None:
+        if self.first_use is None:
+            raise DownloadFailed(f"no sha256 of {source.url} is pinned")
+        known = self.first_use.get(source.url)
+        if known:
+            self.compare(source, self._retrieve(source.url, file))
+            return
+        self.first_use.check_writable()
+        sha256 = self.published(source, file.with_name(".checksums"))
+        actual = self._retrieve(source.url, file)
+        if actual != sha256:
+            raise Refused(f"{source.url} has sha256 {actual[:12]}..., not {sha256[:12]}... as {source.checksums} says")
+        self.first_use.record(source.url, sha256, source.checksums)
+
+    def _retrieve(self, url: str, file: Path, most: int | None = None) -> str:
+        """Download `url` to `file` and return its sha256, trying again while that makes sense."""
         host = urlsplit(url).netloc
         broken: object = None
         for attempt in range(1, self.attempts + 1):
@@ -68,7 +132,7 @@ class Downloader:
                 if host in self._unreachable:
                     raise DownloadFailed(f"{host} cannot be reached ({self._unreachable[host]})")
             try:
-                actual = self._download(url, file)
+                return self._download(url, file, most)
             except urllib.error.HTTPError as error:
                 error.close()
                 problem = f"{url} answered {error.code}"
@@ -83,11 +147,6 @@ class Downloader:
             except (OSError, http.client.HTTPException) as error:
                 problem = f"{url} broke off ({error or type(error).__name__})"
                 broken = error
-            else:
-                if actual == sha256:
-                    return
-                # The same file would come again: it was replaced, or something on the way rewrites it.
-                raise DownloadFailed(f"{url} has sha256 {actual[:12]}..., not the pinned {sha256[:12]}...")
             if attempt < self.attempts and self.cancelled.wait(self.first_pause * 2 ** (attempt - 1)):
                 raise Cancelled
         if broken:
@@ -98,12 +157,12 @@ class Downloader:
         with self._guard:
             self._unreachable[host] = str(reason)
 
-    def _download(self, url: str, file: Path) -> str:
+    def _download(self, url: str, file: Path, most: int | None) -> str:
         digest = hashlib.sha256()
         begun = time.monotonic()
         request = urllib.request.Request(url, headers={"User-Agent": "ml-platform"})  # noqa: S310 - the manifest takes http(s) only
         with (
-            urllib.request.urlopen(request, timeout=self.connect_timeout) as answer,  # noqa: S310
+            urllib.request.build_opener(_StayingOnTls).open(request, timeout=self.connect_timeout) as answer,
             file.open("wb") as out,
         ):
             expected = answer.headers.get("Content-Length")
@@ -114,6 +173,8 @@ class Downloader:
                 out.write(chunk)
                 digest.update(chunk)
                 received += len(chunk)
+                if most and received > most:
+                    raise Refused(f"{url} is too long for what it should be")
                 elapsed = time.monotonic() - begun
                 if elapsed > self.patience and received / elapsed < self.slowest:
                     raise DownloadFailed(f"{url} comes too slowly ({received / elapsed / 1000:.0f} kB/s)")
@@ -127,15 +188,42 @@ def _hopeless(reason: object) -> bool:
     """Whether the host does not exist or refuses everybody, so that another attempt is wasted."""
     if isinstance(reason, socket.gaierror):
         return reason.errno != socket.EAI_AGAIN
-    return isinstance(reason, ConnectionRefusedError | TimeoutError)
+    # A proxy that does not let us out, by its answer to CONNECT, which urllib has no type for.
+    forbidden = str(reason).startswith("Tunnel connection failed: 4")
+    return forbidden or isinstance(reason, ConnectionRefusedError | TimeoutError | ssl.SSLCertVerificationError)
+
+
+class _StayingOnTls(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, which lead to upstream's storage, but never from TLS to none."""
+
+    def redirect_request(self, request: Any, *others: Any) -> Any:
+        url = others[-1]
+        if request.full_url.startswith("https:") and not url.startswith("https:"):
+            raise Refused(f"{request.full_url} redirects to {url}, which has no TLS")
+        return super().redirect_request(request, *others)
+
+
+def published_sums(text: str, name: str) -> set[str]:
+    """The sums of the file `name` in a checksum file: one bare sum, or `SUM  NAME` lines as sha256sum writes them."""
+    lines = [line.lower().split() for line in text.splitlines() if line.strip()]
+    if len(lines) == 1 and len(lines[0]) == 1:
+        return {lines[0][0]} if _SHA256.fullmatch(lines[0][0]) else set()
+    named = {(words[0], words[1].lstrip("*").rsplit("/", 1)[-1]) for words in lines if len(words) == 2}
+    return {sum_ for sum_, file in named if file == name.lower() and _SHA256.fullmatch(sum_)}
 
 
 def _unpack(archive: Path, binaries: tuple[str, ...], folder: Path, url: str) -> None:
-    """Take each binary, wherever it lies in the tar archive, by its file name. Nothing else is unpacked."""
+    """Take each binary, wherever it lies in the tar archive, by its file name. Nothing else is unpacked.
+
+    Raises DownloadFailed, also where an archive names places outside of itself, which no honest one does.
+    """
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                name = member.name.rsplit("/", 1)[-1]
+                parts = member.name.split("/")
+                if not parts[0] or ".." in parts:
+                    raise Refused(f"{url} holds {member.name!r}, a path outside of the archive")
+                name = parts[-1]
                 if member.isfile() and name in binaries:
                     content = tar.extractfile(member)
                     assert content is not None

@@ -10,13 +10,19 @@ from rich.table import Table
 
 
 @contextmanager
-def shown(at_work: Callable[[], list[tuple[str, str, float]]]) -> Iterator[Callable[[str], None]]:
-    """Keep a row for each tool that `at_work` names on stderr. Yields a function that prints a line above them."""
+def shown(
+    at_work: Callable[[], list[tuple[str, str, float]]], count: Callable[[], str]
+) -> Iterator[Callable[[str], None]]:
+    """Keep a row for each tool that `at_work` names on stderr, below how many are left.
+
+    Yields a function that prints a line above them.
+    """
     console = Console(stderr=True, highlight=False)
     spinners: dict[str, Spinner] = {}
 
     def rows() -> Table:
         table = Table.grid(padding=(0, 1))
+        table.add_row("", "tools", count())
         for name, doing, seconds in at_work():
             # One spinner a tool: a fresh one would always show its first picture.
             table.add_row(spinners.setdefault(name, Spinner("dots")), name, doing, f"{seconds:.0f} s")

@@ -15,9 +15,11 @@ from rich.markup import escape
 from cli import app, console, git, health, up
 from cli.failure import Failure
 from cli.health import Check
+from images import store as images
 from mlplatform.host import packages
+from mlplatform.toolchain.first_use import TrustError
 from settings import ROOT, Cluster, Paths, SettingsError
-from toolchain import ToolchainError, find, load
+from toolchain import ToolchainError, find, load, trusted
 
 _DISK_GIB = 25
 _MEMORY_GIB = 6
@@ -34,6 +36,7 @@ def prerequisites(paths: Paths) -> list[Check]:
         *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache))),
         _tools(paths),
         _packages(),
+        _trusted(paths),
     ]
 
 
@@ -96,6 +99,17 @@ def _packages() -> Check:
         return Check("packages", True, f"no newer {' or '.join(packages.WALL)} in apt's lists")
     detail = ", ".join(f"{name} {best} (installed: {there})" for name, (there, best) in found.items())
     return Check("packages", True, f"newer: {detail}", "scripts/up --upgrade-packages installs it; pods go on")
+
+
+def _trusted(paths: Paths) -> Check:
+    """What upstream served without a sum that a commit pins, and who said that it is right."""
+    try:
+        found = [*trusted(paths), *images.trusted(paths)]
+    except (TrustError, ToolchainError) as error:
+        return Check("trusted on first use", False, str(error), "as said above")
+    shown = [f"{one.name} (sha256 {one.sha256[:12]}... of {one.source}, since {one.since})" for one in found]
+    detail = "; ".join(shown) or "nothing: what is used of upstream's files is pinned"
+    return Check("trusted on first use", True, detail)
 
 
 def _settings(name: str) -> tuple[Check, Cluster | None]:

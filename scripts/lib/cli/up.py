@@ -106,8 +106,17 @@ class Setup:
     def _preflight(self, context: Context) -> None:
         ansible.playbook(context, "preflight.yml", self.cluster.name, self.paths, dry_run=True)
 
-    def _tools(self, context: Context) -> None:
-        context.command(sys.executable, "-m", "toolchain", "install", fix="check that the package registries answer")
+    def _tools(self, context: Context) -> str:
+        def listen(line: str) -> None:
+            # Such as a release file that is not what it was: the next line must not hide it.
+            if line.startswith("warning: "):
+                context.say(line)
+            elif line.strip():
+                context.progress(line.strip())
+
+        command = (sys.executable, "-m", "toolchain", "install")
+        said = context.command(*command, on_line=listen, fix="check that the package registries answer")
+        return said.splitlines()[-1]
 
     def _data_environment(self, context: Context) -> str:
         if not self.seeds:

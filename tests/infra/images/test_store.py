@@ -15,6 +15,7 @@ from images.catalog import Image, images
 from images.errors import ImageError
 from images.registry import Registry
 from images.store import Outcome, Store
+from mlplatform.toolchain.first_use import FILE
 from settings import Paths
 
 
@@ -27,8 +28,12 @@ def bring(paths: Paths, registry: Registry | None, *names: str, refresh: bool = 
 
 @pytest.fixture
 def unpinned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The catalogue without digests, so that images are built."""
-    use(monkeypatch, {name: replace(image, digest="") for name, image in images().items()})
+    use(monkeypatch, without_upstream())
+
+
+def without_upstream() -> dict[str, Image]:
+    """The catalogue without digests and registries, so that images are built."""
+    return {name: replace(image, digest="", registry="") for name, image in images().items()}
 
 
 def use(monkeypatch: pytest.MonkeyPatch, catalogue: dict[str, Image]) -> None:
@@ -131,7 +136,7 @@ def test_a_pinned_image_is_pulled_by_its_digest(
     """A second registry plays upstream; its tag has moved on since the digest was pinned."""
     host = serve("upstream", login=False)
     playing_upstream = replace(registry, host=host)
-    use(monkeypatch, {name: replace(image, digest="") for name, image in images().items()})
+    use(monkeypatch, without_upstream())
     (pause, _), _ = bring(paths, None, "pause", "etcd")
     (pause_layout,) = (paths.cache / "images" / "pause").iterdir()
     (newer_layout,) = (paths.cache / "images" / "etcd").iterdir()
@@ -146,6 +151,48 @@ def test_a_pinned_image_is_pulled_by_its_digest(
     (pulled,), said = bring(paths, registry, "pause")
     assert "pulled, pushed" in said
     assert pulled.digest == pause.digest == registry.digest("pause", tag)
+
+
+@pytest.mark.tools
+def test_an_unpinned_image_is_pulled_and_its_digest_stays_that_of_the_first_use(
+    paths: Paths, registry: Registry, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same second registry: no digest is pinned, and its tag moves on after the first use."""
+    host = serve("upstream", login=False)
+    playing_upstream = replace(registry, host=host)
+    use(monkeypatch, without_upstream())
+    (pause, etcd), _ = bring(paths, None, "pause", "etcd")
+    ((pause_layout,), (etcd_layout,)) = ((paths.cache / "images" / name).iterdir() for name in ("pause", "etcd"))
+    kept = [shutil.copytree(layout, paths.state / layout.parent.name) for layout in (pause_layout, etcd_layout)]
+    tag = images()["pause"].tag
+    use(monkeypatch, {"pause": replace(images()["pause"], registry=host, digest="")})
+    for layout, target in zip(kept, (registry, replace(registry, host=serve("another"))), strict=True):
+        playing_upstream.push(layout, "pause", [tag], paths.cache)
+        shutil.rmtree(paths.cache / "images")
+        (pulled,), said = bring(paths, target, "pause")
+        assert "pulled, pushed" in said
+        assert pulled.digest == pause.digest == target.digest("pause", tag) != etcd.digest
+    [trusted] = store.trusted(paths)
+    assert (trusted.name, trusted.source) == (f"{host}/pause:{tag}", host)
+    assert f"sha256:{trusted.sha256}" == pause.digest
+
+
+@pytest.mark.tools
+def test_an_image_is_built_where_what_to_trust_cannot_be_recorded(
+    paths: Paths, registry: Registry, serve: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = serve("upstream", login=False)
+    use(monkeypatch, without_upstream())
+    bring(paths, None, "pause")
+    (layout,) = (paths.cache / "images" / "pause").iterdir()
+    replace(registry, host=host).push(layout, "pause", [images()["pause"].tag], paths.cache)
+    shutil.rmtree(paths.cache / "images")
+    use(monkeypatch, {"pause": replace(images()["pause"], registry=host, digest="")})
+    (paths.state / FILE).write_text("damaged")
+    _, said = bring(paths, None, "pause")
+    assert "is damaged; restore it" in said
+    assert said.endswith("s)")
+    assert ": built" in said
 
 
 @pytest.mark.tools

@@ -1,6 +1,9 @@
 """The three ways in their order: PATH, release, build."""
 
+import hashlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +18,7 @@ import pytest
 
 import settings
 import toolchain
+from mlplatform.toolchain.first_use import FILE, FirstUse
 from toolchain import manifest
 from toolchain.errors import Cancelled, ToolchainError
 from toolchain.installer import Installer
@@ -142,11 +146,135 @@ def test_without_a_usable_release_it_is_built_after_one_line_of_notice(bench: Be
     assert answer(item) == "hello version v1.2.3"
     assert (item.folder / "static" / "pages" / "index.html").read_text() == "<p>hello</p>\n"
     begun, told, building, done = bench.said
-    assert begun == "hello: downloading v1.2.3 ..."
+    assert begun == "1 of 1 left, hello: downloading v1.2.3 ..."
     assert notice in told
     assert told.endswith("; building it instead")
-    assert building == "hello: building v1.2.3 ..."
-    assert done.startswith("hello: building v1.2.3: done in ")
+    assert told.startswith("warning: hello: ") == (fault == "other content")
+    assert building == "1 of 1 left, hello: building v1.2.3 ..."
+    assert done.startswith("all 1 ready, hello: building v1.2.3: done in ")
+
+
+@dataclass(frozen=True)
+class Unpinned:
+    """The tool `hello` where no sum is pinned, and its upstream, which publishes sums over TLS."""
+
+    bench: Bench
+    folder: Path
+
+    def forget(self) -> None:
+        """Lose what is installed, as whoever removes the cache does; what is trusted stays."""
+        shutil.rmtree(self.bench.places.cache / "tools")
+
+    @property
+    def trusted(self) -> dict[str, str]:
+        """What is recorded: the sum by the file's name."""
+        known = FirstUse(self.bench.places.state / FILE).all()
+        return {trusted.name.rsplit("/", 1)[-1]: trusted.sha256 for trusted in known}
+
+
+@pytest.fixture
+def unpinned(write_toolchain: Callable[..., Path], tls_upstream: Any, archive: Any, places: Any) -> Unpinned:
+    bench = Bench(write_toolchain, tls_upstream, archive, places, [])
+    bench.serve(archive.content)
+    tls_upstream.files["/sums.txt"] = archive.sums()
+    return Unpinned(bench, write_toolchain(tls_upstream.url, checksums=f"{tls_upstream.url}/sums.txt", extra=FILES))
+
+
+@pytest.fixture
+def whole(unpinned: Unpinned) -> Unpinned:
+    """The same, where the release holds everything, so that nothing is asked of the Go module."""
+    tools = unpinned.folder / "tools.toml"
+    tools.write_text(f"{tools.read_text()}self-contained = true\n")
+    return unpinned
+
+
+def test_an_unpinned_release_is_installed_by_the_sum_that_upstream_publishes(whole: Unpinned, archive: Any) -> None:
+    item = whole.bench.install(whole.folder)
+    assert (item.source, answer(item)) == ("release", "released v1.2.3")
+    assert not (item.folder / "static").exists(), "self-contained"
+    [(name, sha256)] = whole.trusted.items()
+    assert name.startswith("hello_1.2.3_")
+    assert sha256 == archive.sha256
+    assert (whole.bench.places.state / FILE).stat().st_mode & 0o777 == 0o644
+
+
+def test_what_was_trusted_is_taken_again_without_asking_for_its_sum(whole: Unpinned) -> None:
+    whole.bench.install(whole.folder)
+    whole.forget()
+    whole.bench.upstream.requests.clear()
+    assert whole.bench.install(whole.folder).source == "release"
+    assert "/sums.txt" not in whole.bench.upstream.requests
+
+
+@pytest.mark.tools
+@pytest.mark.usefixtures("go_caches")
+def test_what_the_release_lacks_comes_from_the_module_that_go_sum_pins(unpinned: Unpinned) -> None:
+    item = unpinned.bench.install(unpinned.folder)
+    assert item.source == "release"
+    assert (item.folder / "static" / "pages" / "index.html").exists()
+
+
+@pytest.mark.tools
+@pytest.mark.usefixtures("go_caches")
+@pytest.mark.parametrize(
+    ("fault", "notice"),
+    [
+        ("wrong sum", "warning: hello: .* has sha256 .*, not 0{12}... as .*/sums.txt says; building it instead"),
+        ("no checksum file", "1 of 1 left, hello: .*/sums.txt answered 404; building it instead"),
+        ("changed after the first use", "warning: hello: .* as on its first use here on .*; building it instead"),
+        ("a state that cannot be written", "warning: hello: .*trusted.* cannot be .*; building it instead"),
+        ("away", r"1 of 1 left, hello: 127\.0\.0\.1:1 cannot be reached .*; building it instead"),
+    ],
+)
+def test_what_cannot_be_trusted_is_built_after_one_line_of_notice(unpinned: Unpinned, fault: str, notice: str) -> None:
+    upstream, tools = unpinned.bench.upstream, unpinned.folder / "tools.toml"
+    if fault == "wrong sum":
+        upstream.files["/sums.txt"] = re.sub(rb"[0-9a-f]{64}", b"0" * 64, upstream.files["/sums.txt"])
+    elif fault == "no checksum file":
+        del upstream.files["/sums.txt"]
+    elif fault == "changed after the first use":
+        unpinned.bench.install(unpinned.folder)
+        unpinned.forget()
+        unpinned.bench.said.clear()
+        unpinned.bench.serve(b"replaced")
+        digest = hashlib.sha256(b"replaced").hexdigest().encode()
+        upstream.files["/sums.txt"] = re.sub(rb"[0-9a-f]{64}", digest, upstream.files["/sums.txt"])
+    elif fault == "away":
+        tools.write_text(tools.read_text().replace(upstream.url, "https://127.0.0.1:1"))
+    else:
+        unpinned.bench.places.state.write_text("a file in its place")
+    item = unpinned.bench.install(unpinned.folder)
+    assert (item.source, answer(item)) == ("build", "hello version v1.2.3")
+    assert (item.folder / "static" / "pages" / "index.html").exists()
+    begun, told, building, _ = unpinned.bench.said
+    assert begun == "1 of 1 left, hello: downloading v1.2.3 ..."
+    assert re.fullmatch(notice, told)
+    assert building == "1 of 1 left, hello: building v1.2.3 ..."
+
+
+def test_a_download_that_is_killed_halfway_leaves_nothing_trusted_and_is_done_again(
+    whole: Unpinned, archive: Any
+) -> None:
+    upstream, places = whole.bench.upstream, whole.bench.places
+    # Longer than what the downloader reads at once. What follows a gzip stream's end is zeros, which count for nothing.
+    large = type(archive)(archive.content + bytes(6 << 20))
+    whole.bench.serve(large.content)
+    upstream.files["/sums.txt"] = large.sums()
+    upstream.answers = ["whole", "stall"]
+    command = [sys.executable, "-c", PROGRAM, places.cache, whole.folder]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": SEARCH_PATH}, stderr=subprocess.DEVNULL)
+    try:
+        while not (halves := list(places.cache.glob("tools/hello/.new-*/.download"))) or not halves[0].stat().st_size:
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+    assert whole.trusted == {}
+    assert len(whole.bench.left) == 2, "the lock and the half"
+    assert whole.bench.install(whole.folder).source == "release"
+    assert whole.bench.left == [".lock", "v1.2.3"]
+    assert len(whole.trusted) == 1
 
 
 @pytest.mark.tools
@@ -187,7 +315,7 @@ def test_an_installation_by_another_process_is_waited_for(bench: Bench) -> None:
             (fresh / "hello").write_bytes(b"made by the other process")
     thread.join(30)
     assert [item.binaries["hello"].read_bytes() for item in results] == [b"made by the other process"]
-    assert bench.said == ["hello: another process is making it; waiting"]
+    assert bench.said == ["1 of 1 left, hello: another process is making it; waiting"]
     assert bench.upstream.requests == []
 
 
@@ -200,12 +328,14 @@ def test_waiting_for_another_process_can_be_interrupted(bench: Bench) -> None:
             installer.install([hello])
 
 
+SEARCH_PATH = os.pathsep.join(str(settings.ROOT / part) for part in ("src", "infra"))
 PROGRAM = """
 import pathlib, signal, sys, toolchain
 from toolchain import manifest
 
 class Places:
     cache = pathlib.Path(sys.argv[1])
+    state = cache.parent / "state"
     bin = cache / "bin"
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -225,7 +355,7 @@ def test_an_interrupt_stops_what_runs_and_leaves_nothing_half_written(bench: Ben
     folder = bench.write(version="v1.2.5")
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, bench.places.cache, folder],
-        env=os.environ | {"PATH": f"{go.parent}:{os.environ['PATH']}", "PYTHONPATH": str(settings.ROOT / "infra")},
+        env=os.environ | {"PATH": f"{go.parent}:{os.environ['PATH']}", "PYTHONPATH": SEARCH_PATH},
         stderr=subprocess.DEVNULL,
     )
     try:

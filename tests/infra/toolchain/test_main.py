@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from toolchain import Installed
 from toolchain import __main__ as command
 
 
@@ -19,6 +20,14 @@ def test_list_shows_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 12
     assert all(line.split()[2] == "missing" for line in lines)
+
+
+def test_the_summary_says_where_the_tools_come_from() -> None:
+    def item(source: str) -> Installed:
+        return Installed("tool", "v1.0.0", source, Path("/"), {})
+
+    assert command.summary([item("path"), *[item("build")] * 3]) == "4 tools: 1 on PATH, 3 built"
+    assert command.summary([item("release")]) == "1 tool: 1 released by upstream"
 
 
 def test_path_of_a_missing_tool_says_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:

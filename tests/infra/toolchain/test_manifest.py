@@ -1,8 +1,10 @@
 """The shipped manifest, and what a wrong one is told."""
 
+import dataclasses
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -46,17 +48,68 @@ def test_go_sum_pins_the_tools_module(tool: manifest.Tool) -> None:
 
 
 @pytest.mark.parametrize("tool", manifest.load().values(), ids=str)
-@pytest.mark.parametrize("architecture", ["amd64", "arm64"])
-def test_a_release_has_a_file_for_every_binary(tool: manifest.Tool, architecture: str) -> None:
-    release = tool.release(architecture)
-    if not tool.release_entry or tool.version not in tool.release_entry["sha256"]:
-        assert release is None
+def test_every_tool_comes_as_a_release_file_or_says_why_not(tool: manifest.Tool) -> None:
+    """So that a machine with open internet compiles nothing, whatever is pinned."""
+    if tool.no_release:
+        assert len(tool.no_release.split()) > 3, "a reason, not a word"
+        assert not tool.release_entry
         return
-    assert release is not None
-    assert set(release.files) in ({"*"}, set(tool.binaries))
-    for url, _ in release.files.values():
-        assert "{" not in url
-        assert tool.version.removeprefix("v") in url
+    assert tool.release_entry.get("checksums"), (
+        f"tools.toml: {tool.name}: name upstream's files and where it publishes their sums under release, or say in "
+        "no-release why it has none"
+    )
+    unpinned = dataclasses.replace(tool, release_entry={**tool.release_entry, "sha256": {}})
+    for architecture in manifest.ARCHITECTURES:
+        for one in (tool, unpinned):
+            release = one.release(architecture)
+            assert release is not None
+            assert set(release.files) in ({"*"}, set(tool.binaries))
+            for file in release.files.values():
+                assert "{" not in file.url + file.checksums
+                assert file.url.startswith("https://")
+                assert tool.version.removeprefix("v") in file.url
+                assert file.sha256 or file.checksums.startswith("https://")
+
+
+@pytest.mark.parametrize("tool", manifest.load().values(), ids=str)
+def test_all_release_hosts_are_few(tool: manifest.Tool) -> None:
+    """Each host that is out of reach costs a look, on a machine that reaches registries only."""
+    urls = [
+        part
+        for arch in manifest.ARCHITECTURES
+        for one in tool.published(arch).values()
+        for part in (one.url, one.checksums)
+    ]
+    assert {urlsplit(url).netloc for url in urls} <= {"github.com", "dl.k8s.io"}
+
+
+def published(**entry: object) -> set[str]:
+    """The names that upstream's file or files go by, for a tool with such a release."""
+    tool = manifest.load()["crane"]
+    release = {"checksums": "{url}.sha256", **entry}
+    return set(dataclasses.replace(tool, release_entry=release).published("amd64"))
+
+
+def test_an_archive_is_told_from_a_bare_binary_by_its_name() -> None:
+    assert published(url="https://x/crane_{arch}.tar.gz") == {"*"}
+    assert published(url="https://x/crane_{number}_{arch}.tgz") == {"*"}
+    assert published(url="https://x/crane-{number}-{arch}") == {"crane"}
+    assert published(url="https://x/{arch}/{binary}") == {"crane"}
+
+
+def test_pinned_sums_go_before_those_that_upstream_publishes(write_toolchain: Callable[..., Path]) -> None:
+    folder = write_toolchain("https://x", checksums="{url}.sha256")
+    [hello] = manifest.load(folder).values()
+    assert hello.release("riscv64") is None
+    [file] = hello.release("amd64").files.values()  # type: ignore[union-attr]
+    assert (file.sha256, file.checksums) == ("", "https://x/hello_1.2.3_amd64.tar.gz.sha256")
+    tools = folder / "tools.toml"
+    tools.write_text(tools.read_text() + f'sha256 = {{ "v1.2.3" = {{ amd64 = "{"1" * 64}" }} }}\n')
+    [hello] = manifest.load(folder).values()
+    [file] = hello.release("amd64").files.values()  # type: ignore[union-attr]
+    assert (file.sha256, file.checksums) == ("1" * 64, "")
+    [file] = hello.release("arm64").files.values()  # type: ignore[union-attr]
+    assert file.checksums
 
 
 def test_a_version_without_sha256_has_no_release(write_toolchain: Callable[..., Path]) -> None:
@@ -96,6 +149,19 @@ def test_the_module_is_the_longest_required_one_that_holds_the_package(tmp_path:
         (
             "[hello]\nrelease = { url = 'https://x', sha256 = { 'v1.2.3' = { amd64 = 'AB' } } }",
             r"hello\.release\.sha256\.v1\.2\.3\.amd64: 'AB' is no sha256; write 64 ",
+        ),
+        ("[hello]\nrelease = 'none'", r"hello\.release: is no table; write url and checksums below it, or the reason"),
+        (
+            "[hello]\nno-release = 'why'\nrelease = { url = 'https://x' }",
+            r"hello\.no-release: contradicts the release beside it; keep one",
+        ),
+        (
+            "[hello]\nrelease = { url = 'https://x', checksums = 'http://x' }",
+            r"hello\.release\.checksums: is no https:// URL; write where upstream",
+        ),
+        (
+            "[hello]\nrelease = { url = 'http://x', checksums = '{url}.sha256' }",
+            r"hello\.release\.url: is no https:// URL; checksums asks for one",
         ),
         ("[goodbye]", r"go/goodbye/go\.mod: cannot be read .*; add a module with `go get -tool "),
     ],
@@ -140,3 +206,16 @@ def test_the_recipe_changes_with_what_shapes_the_copy_only(write_toolchain: Call
     assert second != first
     tools.write_text(tools.read_text().replace("main.version", "main.other"))
     assert recipe() not in {first, second}
+
+
+def test_where_sums_are_published_does_not_shape_a_copy_and_pinning_them_does(
+    write_toolchain: Callable[..., Path],
+) -> None:
+    def recipe(**changes: str) -> str:
+        [tool] = manifest.load(write_toolchain("https://x", **changes)).values()
+        return tool.recipe
+
+    without = recipe(text='[hello]\naccepts = ">=1.2, <2"\nldflags = ["-X main.version={version}"]\n')
+    unpinned = recipe(checksums="{url}.sha256")
+    assert unpinned == recipe(checksums="{url}.sum") == without, "what was built is as good as before"
+    assert recipe() != unpinned, "what was trusted is checked against the pinned sum"

@@ -20,17 +20,20 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.tools
-def test_pinning_another_version_changes_go_mod_and_go_sum_only(folder: Path) -> None:
+def test_pinning_another_version_changes_go_mod_and_go_sum(folder: Path) -> None:
+    """Its sums come too where upstream can be reached, which is told either way."""
     said: list[str] = []
     upgrade.upgrade("actionlint", "v1.7.11", paths=settings.Paths.from_environment(), folder=folder, log=said.append)
     tool = manifest.load(folder)["actionlint"]
     assert tool.version == "v1.7.11"
     assert "github.com/rhysd/actionlint v1.7.11 h1:" in (tool.folder / "go.sum").read_text()
-    assert tool.release("amd64") is None
-    assert said == [
-        "actionlint: v1.7.12 -> v1.7.11",
-        "actionlint: add the sha256 of its release files to tools.toml; without them it is built",
-    ]
+    assert "actionlint: v1.7.12 -> v1.7.11" in said
+    pinned = "v1.7.11" in tool.release_entry["sha256"]
+    notice = "pinned the sums that upstream publishes" if pinned else "sums of its release files are not pinned"
+    assert len([line for line in said if notice in line]) == 1
+    release = tool.release("amd64")
+    assert release is not None
+    assert [bool(file.sha256) for file in release.files.values()] == [pinned]
 
 
 @pytest.mark.tools

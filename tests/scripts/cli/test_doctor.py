@@ -1,11 +1,17 @@
 """Each finding says what is wrong and what fixes it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli import doctor
+from images import store
+from images.catalog import images
+from mlplatform.toolchain.first_use import FILE, FirstUse
 from settings import Paths
+from toolchain import Tool, installer, load
+from toolchain.store import Store
 
 
 @pytest.fixture
@@ -26,6 +32,49 @@ def test_a_machine_without_a_platform_is_told_how_to_get_one(paths: Paths) -> No
     assert "scripts/up" in checks["platform"].detail
     assert not checks["tools"].ok
     assert checks["tools"].fix == "scripts/up makes them"
+
+
+def test_what_is_trusted_on_first_use_is_shown_with_who_said_so(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed release without a pinned sum and an image without a pinned digest; not a file of another version."""
+    gitea = load()["gitea"]
+    unpinned = replace(gitea, release_entry={**gitea.release_entry, "sha256": {}})
+    monkeypatch.setattr(installer.manifest, "load", lambda: {"gitea": unpinned})
+    monkeypatch.setattr(installer.platform, "machine", lambda: "x86_64")
+    argocd = replace(images()["argocd"], digest="")
+    monkeypatch.setattr(store, "images", lambda: {"argocd": argocd})
+    [file] = unpinned.published("amd64").values()
+    record = FirstUse(paths.state / FILE)
+    record.record(file.url, "1" * 64, file.checksums)
+    record.record(file.url.replace(unpinned.version, "v1.0.0"), "2" * 64, file.checksums)
+    record.record(argocd.upstream, "3" * 64, argocd.registry)
+
+    def shown() -> str:
+        checks = {check.name: check for check in doctor.examine("local", paths)}
+        assert checks["trusted on first use"].ok
+        return checks["trusted on first use"].detail
+
+    assert "1111" not in shown(), "it is not installed"
+    with Store(paths.tools, paths.bin).staging(_with_folder(unpinned, paths), lambda: "release") as folder:
+        (folder / "gitea").touch()
+    assert f"{file.url} (sha256 111111111111... of {file.checksums}, since 20" in shown()
+    assert f"{argocd.upstream} (sha256 333333333333... of quay.io, since 20" in shown()
+    assert "2222" not in shown()
+
+
+def _with_folder(tool: Tool, paths: Paths) -> Tool:
+    (paths.tools / tool.name).mkdir(parents=True)
+    return tool
+
+
+def test_a_record_that_was_tampered_with_is_a_finding(paths: Paths) -> None:
+    paths.state.mkdir()
+    (paths.state / FILE).write_text("{")
+    checks = {check.name: check for check in doctor.examine("local", paths)}
+    assert not checks["trusted on first use"].ok
+    assert "is damaged; restore it, or remove it" in checks["trusted on first use"].detail
+    assert checks["trusted on first use"].fix
 
 
 def test_every_finding_that_is_wrong_has_a_fix(paths: Paths) -> None:

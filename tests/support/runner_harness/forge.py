@@ -273,7 +273,8 @@ def gitea(work: Path) -> Iterator[Forge]:
     port = free_port()
     settings = work / "app.ini"
     user = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
-    values = {"user": user, "work": work, "port": port, "assets": _assets(binary, work)}
+    # Of a built Gitea; a released one has them in itself.
+    values = {"user": user, "work": work, "port": port, "assets": binary.parent / "static"}
     settings.write_text(_SETTINGS.format(**values, actions=actions_settings()))
     command = [str(binary), "--config", str(settings)]
     forge = Forge(f"http://127.0.0.1:{port}", work, command)
@@ -291,17 +292,3 @@ def gitea(work: Path) -> Iterator[Forge]:
         yield forge
     finally:
         forge.close()
-
-
-def _assets(binary: Path, work: Path) -> Path:
-    """Gitea's templates and options: beside the binary, or those of the Go module that it was built from."""
-    if (binary.parent / "static").is_dir():
-        return binary.parent / "static"
-    cache = Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform"))
-    modules = sorted((cache / "go" / "mod" / "code.gitea.io").glob("gitea@v*"))
-    assert modules, f"no Gitea module under {cache}/go/mod: run `scripts/test`, which builds the tools first"
-    assets = work / "assets"
-    assets.mkdir()
-    for name in ("templates", "options", "public"):
-        (assets / name).symlink_to(modules[-1] / name)
-    return assets

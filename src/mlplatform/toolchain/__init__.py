@@ -1,0 +1,1 @@
+"""What this host trusts of the files and images that upstream serves."""
