@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 import aws_state
+import host
 from environment import environment
 from plugins import install
 from settings import PROJECT, ROOT, AnyCluster, Cluster, LocalCluster, Paths, SettingsError
@@ -33,6 +34,7 @@ def prepare(cluster: AnyCluster, paths: Paths, report: Callable[[str], None], ro
     _link_stack_file(cluster, paths, root)
     _write_aws_files(cluster, paths)
     _write_argocd_context(cluster, paths)
+    host.keep_egress(paths)
     checkpoint = paths.pulumi / ".pulumi" / "stacks" / PROJECT / f"{cluster.name}.json"
     _restore(checkpoint, report)
     if not checkpoint.is_file():

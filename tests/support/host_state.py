@@ -5,6 +5,7 @@ from pathlib import Path
 
 SECRETS = (
     "argocd-admin-password",
+    "argocd-other-webhooks-secret",
     "forge-argocd-token",
     "forge-bot-token",
     "forge-runner-registration-token",
