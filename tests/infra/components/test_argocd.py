@@ -102,7 +102,7 @@ def test_without_a_port_or_a_password_it_makes_neither() -> None:
 
 
 def test_a_secret_that_pulumi_keeps_stays_one() -> None:
-    args = ArgoCDArgs(DOCUMENTS, webhook_secrets={"webhook.github.secret": pulumi.Output.secret("hook")})
+    args = ArgoCDArgs(DOCUMENTS, REACH, webhook_secrets={"webhook.github.secret": pulumi.Output.secret("hook")})
     secret = record(lambda: ArgoCD("argocd", args)).one("kubernetes:core/v1:Secret", "argocd-secret-argocd-secret")
     assert secret.inputs["stringData"] == {"webhook.github.secret": "hook"}
     assert secret.secrets == {"stringData.webhook.github.secret"}
