@@ -4,16 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
 
-from settings import ROOT
+import host_chains
 
 CHAIN = {
     "family": "iptables",
@@ -24,7 +21,6 @@ CHAIN = {
 }
 RULES = ["-A ML-PLATFORM -i lo -j RETURN", "-A ML-PLATFORM -d 10.254.254.1/32 -j DROP"]
 JUMP = "-A PREROUTING -j ML-PLATFORM"
-ROLE = ROOT / "infra" / "ansible" / "roles" / "node_address"
 
 
 @pytest.fixture
@@ -64,46 +60,8 @@ def test_only_what_differs_is_written(firewall: ModuleType) -> None:
 @pytest.fixture(scope="module")
 def chains(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """The role's chains, as Ansible fills them in."""
-    folder = tmp_path_factory.mktemp("chains")
-    cluster = yaml.safe_load((ROOT / "clusters" / "local" / "cluster.yaml").read_text())
-    playbook = {
-        "hosts": "localhost",
-        "gather_facts": False,
-        "vars": {
-            "ansible_python_interpreter": sys.executable,
-            "platform": cluster,
-            "node_address": cluster["kubernetes"]["nodeAddress"],
-            "pod_bridge": "cni0",
-            "firewall_chain": "ML-PLATFORM",
-        },
-        "vars_files": [str(ROLE / "defaults" / "main.yml")],
-        "tasks": [
-            {
-                "ansible.builtin.copy": {
-                    "content": "{{ (node_address_chains + node_address_pod_chains) | to_json }}",
-                    "dest": str(folder / "chains.json"),
-                    "mode": "0600",
-                }
-            }
-        ],
-    }
-    (folder / "playbook.yml").write_text(json.dumps([playbook]))
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("ansible-playbook"),
-            folder / "playbook.yml",
-            "-i",
-            "localhost,",
-            "-c",
-            "local",
-        ],
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "infra/ansible/ansible.cfg"), "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: list[dict[str, Any]] = json.loads((folder / "chains.json").read_text())
+    path = host_chains.rendered(tmp_path_factory.mktemp("chains"))
+    found: list[dict[str, Any]] = json.loads(path.read_text())
     return found
 
 
