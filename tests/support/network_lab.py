@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -113,7 +114,7 @@ def prepare(plane: ControlPlane) -> None:
     policy(network_policies.policy("redis-egress", "argocd", {}, egress=to_api))
     for namespace in ("jobs", "argocd", "kube-system"):
         account = f"/api/v1/namespaces/{namespace}/serviceaccounts/default"
-        eventually(lambda account=account: plane.exists(account), "the accounts of pods", 60)
+        eventually(partial(plane.exists, account), "the accounts of pods", 60)
     announce(plane, "argocd", "redis", {})
     announce(plane, "kube-system", "dns", {"k8s-app": "kube-dns"})
 
