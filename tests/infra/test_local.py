@@ -96,7 +96,7 @@ def test_the_secrets_arrive_where_they_are_used(applied: Stack) -> None:
     assert keys("runner-controller", "host-environment") == {"UV_INDEX_URL"}
     assert keys("argocd", "argocd-secret") == {
         "admin.password",
-        *(key for keys in WEBHOOK_KEYS.values() for key in keys),
+        *(key for kind in WEBHOOK_KEYS.values() for key in kind),
     }
     assert keys("argocd", "repository") == {"type", "url", "username", "password"}
 
