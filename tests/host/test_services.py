@@ -23,7 +23,7 @@ pytestmark = pytest.mark.host
 
 S3 = Callable[[str, str], Any]
 
-SERVICES = {"containerd": "root", "gitea": "ml-platform", "kubelet": "root"}
+SERVICES = {"containerd": "root", "gitea": "ml-platform", "kubelet": "root", "kube-router": "root"}
 SERVICES |= {"object-store": "ml-platform", "registry": "ml-platform"}
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
