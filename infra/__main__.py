@@ -1,11 +1,16 @@
 """The platform's Pulumi program: a stack is a cluster, and `clusters/<stack>/cluster.yaml` says what it is."""
 
 import gc
+import sys
 from importlib import import_module
 
 import pulumi
 
-from settings import Paths, SettingsError, load_cluster
+from settings import ROOT, Paths, SettingsError, load_cluster
+
+# The language host puts this folder on the path alone.
+if str(ROOT / "src") not in sys.path:
+    sys.path.append(str(ROOT / "src"))
 
 # By name, so that each stack imports only the AWS services that it uses: all of them take seconds.
 COMPOSERS = {"local": "local", "aws": "aws_stage", "aws-shared": "aws_shared"}

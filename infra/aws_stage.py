@@ -1,5 +1,6 @@
 """A stage's cluster on AWS: its network, the cluster, what pods may do, and Argo CD, which brings the rest."""
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,16 +12,20 @@ import argocd_install
 import providers
 from aws import cidr, gpu, grants, naming, pull_through
 from aws.owner import Owner
-from components import cluster_autoscaler, device_plugin
+from components import argocd as argocd_component
+from components import auto_network_policy, cluster_autoscaler, device_plugin, network_policies
 from components.argocd import NAMESPACE as ARGOCD
 from components.argocd import ArgoCD, ArgoCDArgs
 from components.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
+from components.default_deny import DefaultDeny
 from components.eks_cluster import EksCluster, EksClusterArgs
 from components.gitops_bridge import GitOpsBridge, GitOpsBridgeArgs
 from components.gpu_node_pool import GpuNodePool, GroupArgs, KarpenterArgs
 from components.managed_compute import ManagedCompute, ManagedComputeArgs
+from components.manifest import Manifest
 from components.namespaces import Namespaces, NamespacesArgs
 from components.network import Network, NetworkArgs
+from components.network_policies import HTTPS, Endpoint
 from components.pod_access import PodAccess, PodAccessArgs, PodGrant
 from resource_options import after, gone_with
 from settings import DOMAIN, PROJECT, ROOT, AwsShared, AwsStage, Paths, SettingsError, load_cluster
@@ -162,9 +167,14 @@ def make_gitops(
     stages = Namespaces("stages", NamespacesArgs(cluster.stages, labels), opts)
     platform = Namespaces("platform", NamespacesArgs([ARGOCD, RUNNERS], labels), opts)
     webhook_secret = secrets.get_secret("webhookSecret")
+    if cluster.kubernetes.compute == "auto":  # else it is a setting of the network's add-on
+        Manifest("network-policy-engine", auto_network_policy.document(), opts)
     argocd_args = ArgoCDArgs(
         documents=[pull_through.document(found, stage.registry, stage.shared.pull_through) for found in manifests],
-        webhook_secrets={} if webhook_secret is None else {"webhook.github.secret": webhook_secret},
+        webhook_secrets=(
+            {} if webhook_secret is None else argocd_component.webhook_secrets("github", webhook_secret, webhook_secret)
+        ),
+        reach=argocd_reach(cluster),
     )
     # Before the stages on the way down: Argo CD would put back what goes.
     argocd = ArgoCD("argocd", argocd_args, after(opts, platform, stages))
@@ -177,6 +187,14 @@ def make_gitops(
         root=root,
     )
     GitOpsBridge("gitops", bridge_args, after(opts, argocd))
+    DefaultDeny("default-deny", [*cluster.stages, ARGOCD, RUNNERS], after(opts, argocd))
+
+
+def argocd_reach(cluster: AwsStage) -> argocd_component.Reach:
+    """The API server, at its service's address and at the VPC's behind it; the forge, which is on the internet."""
+    service = f"{ipaddress.IPv4Network(cidr.SERVICES)[1]}/32"
+    api = [Endpoint(service, HTTPS), Endpoint(cluster.network.cidr, HTTPS)]
+    return argocd_component.Reach(cidr.SERVICES, network_policies.to_endpoints(api), [network_policies.to_internet()])
 
 
 def load_shared(cluster: AwsStage) -> AwsShared:

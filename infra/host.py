@@ -1,5 +1,6 @@
 """What Ansible and the image build left under the state directory for the platform to use."""
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import bcrypt
 
+from mlplatform.network import egress as jobs_egress
+from mlplatform.network.egress import Egress
 from settings import Paths, SettingsError
 
 BCRYPT_COST = b"$2b$10$"
@@ -45,6 +48,28 @@ def variables(paths: Paths) -> dict[str, str]:
             raise SettingsError(f"{path}: line {number}: is not NAME=VALUE; scripts/up writes it anew")
         found[name] = value[1:-1] if len(value) > 1 and value[0] == value[-1] in "'\"" else value
     return found
+
+
+def egress(paths: Paths) -> Egress:
+    """What jobs reach beyond the platform, as it was when `keep_egress` last looked. Raises SettingsError."""
+    try:
+        return jobs_egress.recorded(paths.state)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def keep_egress(paths: Paths) -> str:
+    """Look up what jobs reach beyond the platform and keep it; returns it in words. Raises SettingsError."""
+    known = None
+    with contextlib.suppress(ValueError):
+        known = jobs_egress.recorded(paths.state)
+    found = jobs_egress.resolve(variables(paths), known=known)
+    path = jobs_egress.file(paths.state)
+    if found != known:
+        partial = path.with_name(f".{path.name}")
+        partial.write_text(found.text(), encoding="utf-8")
+        partial.replace(path)
+    return found.describe()
 
 
 def certificates(paths: Paths) -> str:

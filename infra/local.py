@@ -9,12 +9,16 @@ import host
 import kept_buckets
 import providers
 from aws import bucket_policies
+from components import argocd as argocd_component
+from components import network_policies
 from components.argocd import NAMESPACE as ARGOCD
 from components.argocd import ArgoCD, ArgoCDArgs
+from components.default_deny import DefaultDeny
 from components.gitops_bridge import GitOpsBridge, GitOpsBridgeArgs
 from components.namespaces import Namespaces, NamespacesArgs
+from components.network_policies import Endpoint
 from components.object_store import BucketArgs, ObjectStore, ObjectStoreArgs
-from components.runners import Runners, RunnersArgs
+from components.runners import Reach, Runners, RunnersArgs
 from resource_options import after
 from settings import DOMAIN, ROOT, LocalCluster, Paths
 
@@ -42,7 +46,10 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
         node_port=cluster.argocd.node_port,
         admin_password_hash=host.password_hash(paths, "argocd-admin-password"),
         # Gitea signs its webhooks the way Gogs did.
-        webhook_secrets={"webhook.gogs.secret": secret("forge-webhook-secret")},
+        webhook_secrets=argocd_component.webhook_secrets(
+            "gogs", secret("forge-webhook-secret"), secret("argocd-other-webhooks-secret")
+        ),
+        reach=argocd_reach(cluster),
     )
     bridge_args = GitOpsBridgeArgs(
         cluster=cluster.name,
@@ -61,6 +68,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
         facts={**facts.variables(cluster), "PYTHON_IMAGE": f"library/python@{images['python']}"},
         certificates=host.certificates(paths),
         cache_path=str(paths.cache / "runner"),
+        reach=runners_reach(cluster, paths),
     )
 
     store = cluster.object_store
@@ -93,7 +101,38 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
     labels = {"app.kubernetes.io/managed-by": "pulumi", "app.kubernetes.io/part-of": DOMAIN}
     stages = Namespaces("stages", NamespacesArgs(cluster.stages, labels), here)
     platform = Namespaces("platform", NamespacesArgs([ARGOCD, RUNNERS], labels), here)
-    Runners("runners", runners_args, after(here, platform))
+    runners = Runners("runners", runners_args, after(here, platform))
     # Before the stages on the way down: Argo CD would put back what goes.
     argocd = ArgoCD("argocd", argocd_args, after(here, platform, stages))
     GitOpsBridge("gitops", bridge_args, after(here, argocd))
+    DefaultDeny("default-deny", [*cluster.stages, ARGOCD, RUNNERS], after(here, runners, argocd))
+
+
+def endpoint(address: str, cluster: LocalCluster) -> Endpoint:
+    """Where a service of this machine answers: a name of it stands for the node address, on which all of them are."""
+    try:
+        return Endpoint.of(address)
+    except ValueError:
+        return Endpoint.of(address, host=cluster.kubernetes.node_address)
+
+
+def api_server(cluster: LocalCluster) -> Endpoint:
+    return Endpoint.of(cluster.kubernetes.api_url)
+
+
+def argocd_reach(cluster: LocalCluster) -> argocd_component.Reach:
+    return argocd_component.Reach(
+        cluster.kubernetes.service_cidr,
+        network_policies.to_endpoints([api_server(cluster)]),
+        network_policies.to_endpoints([endpoint(cluster.forge.url, cluster)]),
+    )
+
+
+def runners_reach(cluster: LocalCluster, paths: Paths) -> Reach:
+    """Raises SettingsError."""
+    beyond, forge = host.egress(paths), endpoint(cluster.forge.url, cluster)
+    services = [forge, endpoint(cluster.object_store.endpoint, cluster), endpoint(cluster.registry.host, cluster)]
+    places = [Endpoint(f"{address}/32", port) for address, port in beyond.endpoints()]
+    return Reach(
+        cluster.kubernetes.service_cidr, [api_server(cluster), forge], [*services, *places], internet=beyond.internet
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 import aws_state
+import host
 import locks
 from environment import environment
 from plugins import install
@@ -32,6 +33,7 @@ def prepare(cluster: AnyCluster, paths: Paths, report: Callable[[str], None], ro
     _link_stack_file(cluster, paths, root)
     _write_aws_files(cluster, paths)
     _write_argocd_context(cluster, paths)
+    host.keep_egress(paths)
     checkpoint = paths.pulumi / ".pulumi" / "stacks" / PROJECT / f"{cluster.name}.json"
     _restore(checkpoint, report)
     if not checkpoint.is_file():

@@ -1,5 +1,6 @@
 """What EKS Auto Mode has built in, for clusters without it: add-ons at pinned versions, and nodes for the system."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ ADDONS = {
         "vpc-cni": "v1.21.1-eksbuild.3",
     },
 }
+# The engine of network policies is a part of the network's add-on, off unless asked for.
+CONFIGURATION = {"vpc-cni": {"enableNetworkPolicy": "true"}}
 # A Deployment is healthy once it runs somewhere; the others are what a node needs to become ready.
 AFTER_NODES = frozenset({"coredns"})
 DISK_GIB = 50
@@ -74,11 +77,13 @@ class ManagedCompute(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _addon(self, addon: str, after: Sequence[pulumi.Resource]) -> pulumi.Resource:
+        configuration = CONFIGURATION.get(addon)
         made: pulumi.Resource = eks.Addon(
             f"{self._name}-{addon}",
             cluster_name=self._args.cluster,
             addon_name=addon,
             addon_version=ADDONS[self._args.version][addon],
+            configuration_values=json.dumps(configuration) if configuration else None,
             resolve_conflicts_on_create="OVERWRITE",
             resolve_conflicts_on_update="OVERWRITE",
             tags=self._args.owner.tags(COMPONENT),

@@ -1,17 +1,29 @@
 """What the runner controller and its job pods are given: credentials by trust class, the host's network settings, the
-cluster's facts, and a cache that outlives the pods."""
+cluster's facts, what they may connect to, and a cache that outlives the pods."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
 
-from components import objects
+from components import network_policies, objects
 from components.manifest import Manifest
+from components.network_policies import Endpoint, Rule
 
 CACHE = "ml-cache"
 # Nothing measures a hostPath volume; a claim and a volume just have to name the same size.
 CACHE_SIZE = "50Gi"
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What may be connected to. `controller`: the API server and the forge. `jobs`: the platform's services and the
+    places beyond it that jobs need; `internet`: TCP 443 of public addresses too."""
+
+    service_cidr: str
+    controller: Sequence[Endpoint]
+    jobs: Sequence[Endpoint]
+    internet: bool
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,7 @@ class RunnersArgs:
     facts: Mapping[str, str]
     certificates: str
     cache_path: str
+    reach: Reach
 
 
 class Runners(pulumi.ComponentResource):
@@ -31,6 +44,8 @@ class Runners(pulumi.ComponentResource):
     def __init__(self, name: str, args: RunnersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ml-platform:index:Runners", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
+        for document in policies(args):
+            Manifest(f"{name}-{document['metadata']['name']}", document, child)
         for secret, values in args.secrets.items():
             Manifest(f"{name}-{secret}", objects.secret(secret, args.namespace, values), child)
         Manifest(f"{name}-facts", objects.config_map("cluster-facts", args.namespace, args.facts), child)
@@ -39,6 +54,22 @@ class Runners(pulumi.ComponentResource):
         volume = Manifest(f"{name}-cache-volume", cache_volume(args), child)
         Manifest(f"{name}-cache", cache_claim(args), pulumi.ResourceOptions(parent=self, depends_on=[volume]))
         self.register_outputs({})
+
+
+def policies(args: RunnersArgs) -> list[objects.Document]:
+    """What the controller and jobs may connect to, and nothing else: no pod, no node port, none of the host's services
+    that is not listed; of the API server the controller alone."""
+    dns = network_policies.to_dns(args.reach.service_cidr)
+    internet = [network_policies.to_internet()] if args.reach.internet else []
+
+    def egress(component: str, *rules: Rule) -> objects.Document:
+        pods = {"matchLabels": {"app.kubernetes.io/component": component}}
+        return network_policies.policy(f"{component}-egress", args.namespace, pods, egress=[dns, *rules])
+
+    return [
+        egress("controller", *network_policies.to_endpoints(args.reach.controller)),
+        egress("job", *network_policies.to_endpoints(args.reach.jobs), *internet),
+    ]
 
 
 def cache_volume(args: RunnersArgs) -> objects.Document:

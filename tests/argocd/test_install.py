@@ -120,3 +120,8 @@ def test_the_schemas_stay_small_enough_to_compare(install: list[dict[str, Any]])
         return 1 + sum(size(item) for item in items)
 
     assert sum(size(item) for item in install) < 15_000
+
+
+def test_s1_the_server_admits_its_own_namespace_alone(install: list[dict[str, Any]]) -> None:
+    (policy,) = (one for one in install if one["metadata"]["name"] == "argocd-server-network-policy")
+    assert policy["spec"]["ingress"] == [{"from": [{"podSelector": {}}]}]

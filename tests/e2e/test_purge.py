@@ -69,11 +69,15 @@ def test_no_address_device_or_network_namespace_is_left(purged: Paths, cluster: 
     assert "cni-" not in output("ip", "netns", "list")
 
 
-@pytest.mark.parametrize("table", ["filter", "nat", "mangle"])
+@pytest.mark.parametrize("table", ["raw", "filter", "nat", "mangle", "security"])
 def test_no_firewall_rule_is_left(purged: Paths, table: str, cluster: Cluster) -> None:
-    rules = output("iptables-save", "-t", table)
-    for word in ("KUBE-", "CNI-", cluster.kubernetes.node_address):
+    rules = output("iptables-save", "-t", table) + output("ip6tables-save", "-t", table)
+    for word in ("KUBE-", "CNI-", "ML-PLATFORM", cluster.kubernetes.node_address):
         assert word not in rules
+
+
+def test_no_set_of_addresses_is_left(purged: Paths) -> None:
+    assert "KUBE-" not in output("ipset", "list", "-name")
 
 
 def test_the_checkout_has_no_link_into_the_state(purged: Paths) -> None:

@@ -13,7 +13,7 @@ from live import Platform, eventually, interrupted
 from settings import ROOT
 
 CONTROL_PLANE = ("kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
-SERVICES = ("containerd", "kubelet", "versitygw", "gitea", "registry")
+SERVICES = ("containerd", "kubelet", "kube-router", "versitygw", "gitea", "registry")
 
 
 def pids(live: Platform, name: str) -> set[int]:

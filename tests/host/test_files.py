@@ -14,6 +14,7 @@ pytestmark = pytest.mark.host
 
 SECRETS = {
     "argocd-admin-password",
+    "argocd-other-webhooks-secret",
     "forge-admin-password",
     "forge-argocd-token",
     "forge-bot-token",
@@ -44,6 +45,7 @@ def test_every_secret_is_there_and_roots_own(host: Host, platform: Paths) -> Non
     [
         (".", "root", 0o711),
         ("kubernetes/admin.conf", "root", 0o600),
+        ("kubernetes/kube-router.conf", "root", 0o600),
         ("kubernetes/pki/ca.key", "root", 0o600),
         ("containerd/registries/_default/hosts.toml", "root", 0o600),
         ("etcd", "root", 0o700),

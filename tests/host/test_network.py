@@ -75,7 +75,10 @@ def test_the_node_address_is_on_the_loopback_device(host: Host, cluster: Cluster
     assert cluster.kubernetes.node_address in host.interface("lo").addresses
 
 
-@pytest.mark.parametrize(("name", "value"), [("net.ipv4.ip_forward", 1), ("net.bridge.bridge-nf-call-iptables", 1)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("net.ipv4.ip_forward", 1), ("net.bridge.bridge-nf-call-iptables", 1), ("net.bridge.bridge-nf-call-ip6tables", 1)],
+)
 def test_kernel_parameters(host: Host, name: str, value: int) -> None:
     assert host.sysctl(name) == value
 

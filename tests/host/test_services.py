@@ -23,7 +23,7 @@ pytestmark = pytest.mark.host
 
 S3 = Callable[[str, str], Any]
 
-SERVICES = {"containerd": "root", "gitea": "ml-platform-forge", "kubelet": "root"}
+SERVICES = {"containerd": "root", "gitea": "ml-platform-forge", "kubelet": "root", "kube-router": "root"}
 SERVICES |= {"object-store": "ml-platform-object-store", "registry": "ml-platform-registry"}
 NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

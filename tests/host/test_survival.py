@@ -51,7 +51,7 @@ def test_a_killed_part_of_kubernetes_comes_back(kubectl: Callable[..., str], pla
     wait(lambda: well(kubectl), f"Kubernetes did not recover from the kill of {name}")
 
 
-@pytest.mark.parametrize("name", ["kubelet", "containerd", "docker-registry", "versitygw", "gitea"])
+@pytest.mark.parametrize("name", ["kubelet", "kube-router", "containerd", "docker-registry", "versitygw", "gitea"])
 def test_a_killed_service_is_started_again_and_pods_go_on(
     kubectl: Callable[..., str], platform: Paths, name: str
 ) -> None:

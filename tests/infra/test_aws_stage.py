@@ -168,3 +168,17 @@ def test_what_node_groups_cannot_do_is_refused(changes: dict[str, Any], message:
 def test_a_cluster_of_another_provider_is_not_shared() -> None:
     with pytest.raises(SettingsError, match=r"clusters/dev/cluster\.yaml: shared: prod has provider 'aws'"):
         aws_stage.load_shared(stage().model_copy(update={"shared": "prod"}))
+
+
+def test_s1_the_engine_of_network_policies_is_switched_on(auto: Recording, managed: Recording) -> None:
+    (switch,) = (one for one in auto.of("kubernetes:core/v1:ConfigMap") if one.name == "network-policy-engine")
+    assert switch.inputs["data"] == {"enable-network-policy-controller": "true"}
+    assert not [one for one in managed if one.name == "network-policy-engine"]
+    addon = managed.one("aws:eks/addon:Addon", "compute-vpc-cni").inputs["configurationValues"]
+    assert json.loads(addon) == {"enableNetworkPolicy": "true"}
+
+
+def test_s1_every_namespace_denies_by_default(auto: Recording) -> None:
+    policies = [one.inputs for one in auto.of("kubernetes:networking.k8s.io/v1:NetworkPolicy")]
+    denied = {one["metadata"]["namespace"] for one in policies if one["metadata"]["name"] == "default-deny"}
+    assert denied == {one.inputs["metadata"]["name"] for one in auto.of("kubernetes:core/v1:Namespace")}

@@ -50,6 +50,15 @@ def test_a_line_that_is_no_variable_is_refused(paths: Paths, line: str) -> None:
         host.variables(paths)
 
 
+def test_s1_what_jobs_reach_is_looked_up_and_kept(paths: Paths) -> None:
+    (paths.state / "host" / "environment").write_text("HTTPS_PROXY=http://10.9.0.1:3128\n")
+    assert host.keep_egress(paths) == "jobs reach 10.9.0.1:3128 and nothing else beyond the platform"
+    assert host.egress(paths).endpoints() == [("10.9.0.1", 3128)]
+    (paths.state / "host" / "egress.json").unlink()
+    with pytest.raises(SettingsError, match=r"egress.json: cannot be read .*; scripts/up writes it"):
+        host.egress(paths)
+
+
 def test_missing_files_are_told(paths: Paths) -> None:
     (paths.state / "host" / "ca-certificates.crt").unlink()
     with pytest.raises(SettingsError, match=r"ca-certificates.crt: cannot be read .*; scripts/up writes it"):

@@ -14,6 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from components.argocd import WEBHOOK_KEYS
 from control_plane.kubernetes import BUILT_IN
 from control_plane.stack import Stack
 from host_state import IMAGES, SECRETS, secret
@@ -93,7 +94,10 @@ def test_the_secrets_arrive_where_they_are_used(applied: Stack) -> None:
     assert keys("runner-controller", "dvc") == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     assert keys("runner-controller", "release") > keys("runner-controller", "dvc")
     assert keys("runner-controller", "host-environment") == {"UV_INDEX_URL"}
-    assert keys("argocd", "argocd-secret") == {"admin.password", "webhook.gogs.secret"}
+    assert keys("argocd", "argocd-secret") == {
+        "admin.password",
+        *(key for kind in WEBHOOK_KEYS.values() for key in kind),
+    }
     assert keys("argocd", "repository") == {"type", "url", "username", "password"}
 
 

@@ -157,7 +157,9 @@ def test_every_secret_is_secret_wherever_it_goes(recorded: Recording) -> None:
 def test_the_stacks_own_secrets_arrive(recordings: dict[str, Recording]) -> None:
     for stage in program.STAGES:
         secret = recordings[stage].one("kubernetes:core/v1:Secret", "argocd-secret-argocd-secret").inputs
-        assert secret["stringData"] == {"webhook.github.secret": "webhook-secret-0123"}
+        # Of every kind of webhook, so that none is taken unsigned.
+        assert set(secret["stringData"].values()) == {"webhook-secret-0123"}
+        assert {"webhook.github.secret", "webhook.gitlab.secret"} < set(secret["stringData"])
         repository = recordings[stage].one("kubernetes:core/v1:Secret", "gitops-repository").inputs
         assert repository["stringData"]["password"] == "forge-token-0123"
 
@@ -183,7 +185,7 @@ def test_names_are_given_once(stack: str, recorded: Recording) -> None:
 def test_a_stack_imports_only_the_services_that_it_uses(
     stack: str, used: set[str], unused: set[str], state: Path
 ) -> None:
-    folders = json.dumps([str(ROOT / "infra"), str(ROOT / "tests" / "support")])
+    folders = json.dumps([str(ROOT / "infra"), str(ROOT / "src"), str(ROOT / "tests" / "support")])
     environment = {**os.environ, "ML_PLATFORM_STATE_DIR": str(state)}
     done = subprocess.run(
         [sys.executable, "-c", SERVICES, folders, stack], env=environment, check=True, capture_output=True, text=True

@@ -5,6 +5,7 @@ from pathlib import Path
 
 SECRETS = (
     "argocd-admin-password",
+    "argocd-other-webhooks-secret",
     "forge-argocd-token",
     "forge-bot-token",
     "forge-runner-registration-token",
@@ -32,5 +33,6 @@ def write(state: Path) -> None:
     for name in SECRETS:
         (state / "secrets" / name).write_text(secret(name) + "\n")
     (state / "host" / "environment").write_text("# as Ansible writes it\nUV_INDEX_URL=http://127.0.0.1/simple\n")
+    (state / "host" / "egress.json").write_text('{"internet": true, "places": {}}')
     (state / "host" / "ca-certificates.crt").write_text("-----BEGIN CERTIFICATE-----\n")
     (state / "images.json").write_text(json.dumps(IMAGES))

@@ -10,11 +10,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: cluster_network
-short_description: Remove a cluster's network devices and firewall rules
+short_description: Remove a cluster's network devices, firewall rules and address sets
 options:
   address: {type: str, required: true, description: The node address on the loopback device.}
   bridge: {type: str, required: true, description: The pods' bridge; devices attached to it go too.}
   chain_prefixes: {type: list, elements: str, required: true}
+  set_prefixes: {type: list, elements: str, required: true, description: Of sets of addresses that the chains used.}
 """
 FAMILIES = ("iptables", "ip6tables", "iptables-legacy", "ip6tables-legacy")
 NET = Path("/sys/class/net")
@@ -55,6 +56,18 @@ def clean_firewall(family: str, prefixes: tuple[str, ...], dry_run: bool) -> boo
     return bool(script)
 
 
+def clean_sets(prefixes: tuple[str, ...], dry_run: bool) -> list[str]:
+    """Destroy the address sets of `prefixes`, which no rule uses any more. Returns their names."""
+    if not shutil.which("ipset"):
+        return []
+    listed = subprocess.run(["ipset", "list", "-name"], capture_output=True, text=True, check=False).stdout
+    names = [name for name in listed.split() if name.startswith(prefixes)]
+    if names and not dry_run:
+        script = "".join(f"destroy {name}\n" for name in names)
+        subprocess.run(["ipset", "restore", "-exist"], input=script, capture_output=True, text=True, check=True)
+    return names
+
+
 def devices(bridge: str) -> list[str]:
     """The bridge and what is attached to it, the attached ones first."""
     if not (NET / bridge).exists():
@@ -74,6 +87,7 @@ def main() -> None:
             "address": {"type": "str", "required": True},
             "bridge": {"type": "str", "required": True},
             "chain_prefixes": {"type": "list", "elements": "str", "required": True},
+            "set_prefixes": {"type": "list", "elements": "str", "required": True},
         },
         supports_check_mode=True,
     )
@@ -93,6 +107,7 @@ def main() -> None:
         for family in FAMILIES:
             if clean_firewall(family, prefixes, module.check_mode):
                 done.append(family)
+        done += clean_sets(tuple(module.params["set_prefixes"]), module.check_mode)
     except subprocess.CalledProcessError as error:
         module.fail_json(msg=f"{' '.join(error.cmd)}: {error.stderr.strip()}")
     module.exit_json(changed=bool(done), removed=done)

@@ -1,64 +1,83 @@
 #!/usr/bin/python
-"""Keep machines beside the host away from the node address, pods and cluster services.
+"""Keep the host's own firewall chains: beside those of others, each called from one hook of one table."""
 
-Linux answers for an address of any of its devices on all of them, and a node forwards packets: a neighbour that routes
-the node address or the pods' range through this host would reach what listens "on the node address only".
-"""
-
+import shutil
 import subprocess
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: node_firewall
-short_description: Drop packets for a cluster's addresses that come from other machines
+short_description: Keep firewall chains with exactly these rules
 options:
-  chain: {type: str, required: true}
-  inside: {type: list, elements: str, required: true, description: Devices from which packets may come.}
-  protected: {type: list, elements: str, required: true, description: Addresses and ranges.}
+  chains:
+    type: list
+    elements: dict
+    required: true
+    description: >-
+      Each with family (iptables or ip6tables), table, hook, name, and rules, written as iptables-save prints them less
+      their "-A <name>". A family that the host lacks is left out.
 """
-# Before connection tracking and address translation, so that packets are seen with the addresses they came with.
-TABLE = "raw"
-HOOK = "PREROUTING"
 
 
-def rules(chain: str, inside: list[str], protected: list[str]) -> list[str]:
+def lines(chain: dict[str, Any]) -> list[str]:
     """The chain's rules as `iptables-save` prints them."""
-    accept = [f"-A {chain} -i {device} -j RETURN" for device in inside]
-    return accept + [f"-A {chain} -d {one if '/' in one else one + '/32'} -j DROP" for one in protected]
+    return [f"-A {chain['name']} {rule}" for rule in chain["rules"]]
 
 
-def script(saved: str, chain: str, wanted: list[str]) -> str:
-    """What `iptables-restore --noflush` must read; empty when `saved` (from `iptables-save`) is right already."""
+def jump(chain: dict[str, Any]) -> str:
+    """The rule that calls the chain."""
+    return f"-A {chain['hook']} -j {chain['name']}"
+
+
+def script(saved: str, chains: list[dict[str, Any]]) -> str:
+    """What `iptables-restore --noflush` must read; empty when `saved` (from `iptables-save` of their table) is right.
+
+    `chains`: all of one table. Only those that differ are written.
+    """
     present = saved.splitlines()
-    jump = f"-A {HOOK} -j {chain}"
-    if jump in present and [line for line in present if line.startswith(f"-A {chain} ")] == wanted:
+    wrong = [
+        chain
+        for chain in chains
+        if present.count(jump(chain)) != 1
+        or [line for line in present if line.startswith(f"-A {chain['name']} ")] != lines(chain)
+    ]
+    if not wrong:
         return ""
     # Naming a chain with a colon makes it, or empties it.
-    lines = [f"*{TABLE}", f":{chain} - [0:0]", *wanted, *([] if jump in present else [jump]), "COMMIT"]
-    return "\n".join(lines) + "\n"
+    declared = [f":{chain['name']} - [0:0]" for chain in wrong]
+    rules = [rule for chain in wrong for rule in lines(chain)]
+    jumps = [jump(chain) for chain in wrong if jump(chain) not in present]
+    return "\n".join([f"*{wrong[0]['table']}", *declared, *rules, *jumps, "COMMIT"]) + "\n"
+
+
+def keep(family: str, table: str, chains: list[dict[str, Any]], dry_run: bool) -> bool:
+    """Bring the chains of one table in order. Returns whether anything had to be changed."""
+    saved = subprocess.run([f"{family}-save", "-t", table], capture_output=True, text=True, check=True).stdout
+    change = script(saved, chains)
+    if change and not dry_run:
+        command = [f"{family}-restore", "--noflush", "--wait"]
+        subprocess.run(command, input=change, capture_output=True, text=True, check=True)
+    return bool(change)
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            "chain": {"type": "str", "required": True},
-            "inside": {"type": "list", "elements": "str", "required": True},
-            "protected": {"type": "list", "elements": "str", "required": True},
-        },
+        argument_spec={"chains": {"type": "list", "elements": "dict", "required": True}},
         supports_check_mode=True,
     )
-    given = module.params
-    wanted = rules(given["chain"], given["inside"], given["protected"])
+    tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for chain in module.params["chains"]:
+        tables.setdefault((chain["family"], chain["table"]), []).append(chain)
+    changed = []
     try:
-        saved = subprocess.run(["iptables-save", "-t", TABLE], capture_output=True, text=True, check=True).stdout
-        change = script(saved, given["chain"], wanted)
-        if change and not module.check_mode:
-            command = ["iptables-restore", "--noflush", "--wait"]
-            subprocess.run(command, input=change, capture_output=True, text=True, check=True)
+        for (family, table), chains in tables.items():
+            if shutil.which(f"{family}-save") and keep(family, table, chains, module.check_mode):
+                changed.append(f"{family} {table}")
     except subprocess.CalledProcessError as error:
         module.fail_json(msg=f"{' '.join(error.cmd)}: {error.stderr.strip()}")
-    module.exit_json(changed=bool(change))
+    module.exit_json(changed=bool(changed), tables=changed)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SERVICES = frozenset(
-    {"supervisord", "containerd", "containerd-shim-runc-v2", "kubelet", "docker-registry", "versitygw", "gitea"}
+    {
+        "supervisord",
+        "containerd",
+        "containerd-shim-runc-v2",
+        "kubelet",
+        "kube-router",
+        "docker-registry",
+        "versitygw",
+        "gitea",
+    }
 )
 POD_GROUP = "/kubepods"
 PROC = Path("/proc")

@@ -6,16 +6,22 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from cli import applications, kube
+import host
+from cli import applications, kube, process
 from cli.failure import Failure
 from cli.kube import Kubectl
 from mlplatform.host import certificates
-from settings import Cluster, Paths
+from mlplatform.network import egress, enforcement
+from settings import Cluster, Paths, SettingsError
 
 # Applications that scripts/up itself brings up; those of the stages come with their first deployment.
 PLATFORM_APPLICATIONS = ("root", "runner-controller")
+# Namespaces of the platform's own, beside those of the stages.
+PLATFORM_NAMESPACES = (applications.NAMESPACE, "runner-controller")
+DEFAULT_DENY = "default-deny"
 CERTIFICATES = "certificates"
 _SECONDS = 5.0
 
@@ -51,6 +57,8 @@ def probes(cluster: Cluster, paths: Paths) -> list[Probe]:
         lambda: kubernetes(kubectl, cluster, paths),
         lambda: node(kubectl, paths),
         lambda: certificates_end(paths),
+        lambda: network_policy(kubectl, cluster, paths),
+        lambda: jobs_egress(paths),
         lambda: answers("argo cd", f"{argocd}/healthz", paths),
         *(_application(kubectl, name) for name in PLATFORM_APPLICATIONS),
     ]
@@ -138,6 +146,43 @@ def certificates_end(paths: Paths) -> Check:
     days = certificates.days_left(end)
     fix = "scripts/up renews them" if days < certificates.RENEW_DAYS else ""
     return Check(name, days >= certificates.ALARM_DAYS, f"the first ends in {days} days, on {end:%Y-%m-%d}", fix)
+
+
+def network_policy(kubectl: Kubectl, cluster: Cluster, paths: Paths) -> Check:
+    """Whether NetworkPolicies hold: the engine works, the kernel has its rules, each namespace denies by default."""
+    name, log = "network policy", paths.state / "logs" / "kube-router.log"
+    fix = f"scripts/up puts it right; see {log}"
+    if not paths.kubeconfig.is_file():
+        return Check(name, False, "no cluster", "scripts/up makes it")
+    namespaces = [*cluster.stages, *PLATFORM_NAMESPACES]
+    try:
+        # The engine first: it may be working on what the others would then find missing.
+        engine = enforcement.synced(content(enforcement.METRICS_URL, limit=1_000_000))
+        saved = process.output(["iptables-save"], timeout=20)
+        running = enforcement.pods(kubectl.items("pods", "--all-namespaces"), datetime.now(UTC))
+        policies = kubectl.items(
+            "networkpolicies", "--all-namespaces", f"--field-selector=metadata.name={DEFAULT_DENY}"
+        )
+    except Failure as failure:
+        return Check(name, False, failure.message, fix)
+    found = [] if engine else ["the engine (kube-router) is not at work: new pods are cut off"]
+    found += enforcement.problems(saved, running, [one["metadata"]["namespace"] for one in policies], namespaces)
+    if found:
+        more = f", and {len(found) - 3} more" if len(found) > 3 else ""
+        return Check(name, False, f"not enforced: {'; '.join(found[:3])}{more}", fix)
+    return Check(name, True, f"enforced; {len(namespaces)} namespaces deny by default")
+
+
+def jobs_egress(paths: Paths) -> Check:
+    """What jobs reach beyond the platform, and whether the names in it still mean the same addresses."""
+    name = "jobs' network"
+    try:
+        kept, now = host.egress(paths), egress.resolve(host.variables(paths))
+    except SettingsError as error:
+        return Check(name, False, str(error), "scripts/up writes it")
+    if old := egress.stale(kept, now):
+        return Check(name, False, f"{', '.join(old)}: other addresses than those admitted", "scripts/up admits them")
+    return Check(name, True, kept.describe())
 
 
 def _application(kubectl: Kubectl, name: str) -> Probe:

@@ -6,7 +6,7 @@ from pathlib import Path
 # What the platform's processes descend from: the supervisor of its services, and one shim a pod. The services that
 # systemd would run are children of PID 1, so they are known by name.
 _ROOTS = ("supervisord", "containerd-shim")
-_SERVICES = ("containerd", "kubelet", "versitygw", "docker-registry", "gitea")
+_SERVICES = ("containerd", "kubelet", "kube-router", "versitygw", "docker-registry", "gitea")
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def container(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_base_says_neither_namespace_nor_registry_nor_digest(objects: dict[str, dict[str, Any]]) -> None:
-    assert set(objects) == {"Deployment", "Service", "ServiceAccount"}
+    assert set(objects) == {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"}
     assert all("namespace" not in item["metadata"] for item in objects.values())
     assert objects["Deployment"]["spec"]["template"]["spec"]["containers"][0]["image"] == "classifier"
 
@@ -98,3 +98,13 @@ def test_an_overlay_needs_image_and_digest_only(tmp_path: Path) -> None:
     (overlay / "kustomization.yaml").write_text(json.dumps(content))
     image = render(overlay)["Deployment"]["spec"]["template"]["spec"]["containers"][0]["image"]
     assert image == f"classifier@{DIGEST}"
+
+
+def test_s1_only_pods_of_its_stage_ask_it_and_it_asks_nobody(objects: dict[str, dict[str, Any]]) -> None:
+    spec = objects["NetworkPolicy"]["spec"]
+    assert spec["podSelector"] == objects["Deployment"]["spec"]["selector"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in spec
+    (rule,) = spec["ingress"]
+    assert rule["from"] == [{"podSelector": {}}]
+    assert [port["port"] for port in rule["ports"]] == ["http"]

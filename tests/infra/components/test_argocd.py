@@ -5,7 +5,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.argocd import ArgoCD, ArgoCDArgs
+from components import network_policies
+from components.argocd import WEBHOOK_KEYS, ArgoCD, ArgoCDArgs, Reach, webhook_secrets
+from components.network_policies import Endpoint
 from recording import Recording, record
 
 
@@ -20,10 +22,18 @@ DOCUMENTS = [
 ]
 
 
+REACH = Reach(
+    "10.2.0.0/16",
+    api=network_policies.to_endpoints([Endpoint("10.0.0.1/32", 6443)]),
+    forge=network_policies.to_endpoints([Endpoint("10.0.0.1/32", 3000)]),
+)
+
+
 @pytest.fixture(scope="module")
 def recorded() -> Recording:
     args = ArgoCDArgs(
         documents=DOCUMENTS,
+        reach=REACH,
         node_port=30443,
         admin_password_hash="$2b$10$hash",
         webhook_secrets={"webhook.gogs.secret": "hook"},
@@ -39,7 +49,27 @@ def test_each_document_is_one_resource(recorded: Recording) -> None:
         "argocd-serviceaccount-argocd-server",
         "argocd-secret-argocd-secret",
         "argocd-service-argocd-server-node",
+        "argocd-networkpolicy-controllers-egress",
+        "argocd-networkpolicy-redis-egress",
+        "argocd-networkpolicy-repo-server-egress",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("controllers", {6379, 8081, 6443}), ("redis", {6443}), ("repo-server", {6379, 3000})]
+)
+def test_s1_each_part_reaches_what_it_needs(recorded: Recording, name: str, expected: set[int]) -> None:
+    policy = recorded.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"argocd-networkpolicy-{name}-egress")
+    assert policy.inputs["spec"]["policyTypes"] == ["Egress"]
+    found = {port["port"] for rule in policy.inputs["spec"]["egress"] for port in rule["ports"]}
+    assert found == expected | {53}
+
+
+def test_s21_no_kind_of_forge_is_without_a_secret() -> None:
+    found = webhook_secrets("gogs", "known", "nobody's")
+    assert found.pop("webhook.gogs.secret") == "known"
+    assert set(found.values()) == {"nobody's"}
+    assert set(found) == {key for keys in WEBHOOK_KEYS.values() for key in keys} - {"webhook.gogs.secret"}
 
 
 def test_workloads_wait_for_accounts_and_definitions(recorded: Recording) -> None:
@@ -66,13 +96,13 @@ def test_its_secret_holds_the_hash_and_the_webhooks_secret(recorded: Recording) 
 
 def test_without_a_port_or_a_password_it_makes_neither() -> None:
     """In a cloud Argo CD makes a password up, for which it needs the Secret, and is reached by other ways."""
-    recorded = record(lambda: ArgoCD("argocd", ArgoCDArgs(DOCUMENTS)))
+    recorded = record(lambda: ArgoCD("argocd", ArgoCDArgs(DOCUMENTS, REACH)))
     assert not recorded.of("kubernetes:core/v1:Service")
     assert recorded.one("kubernetes:core/v1:Secret", "argocd-secret-argocd-secret").inputs["stringData"] == {}
 
 
 def test_a_secret_that_pulumi_keeps_stays_one() -> None:
-    args = ArgoCDArgs(DOCUMENTS, webhook_secrets={"webhook.github.secret": pulumi.Output.secret("hook")})
+    args = ArgoCDArgs(DOCUMENTS, REACH, webhook_secrets={"webhook.github.secret": pulumi.Output.secret("hook")})
     secret = record(lambda: ArgoCD("argocd", args)).one("kubernetes:core/v1:Secret", "argocd-secret-argocd-secret")
     assert secret.inputs["stringData"] == {"webhook.github.secret": "hook"}
     assert secret.secrets == {"stringData.webhook.github.secret"}

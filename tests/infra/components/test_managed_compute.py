@@ -1,5 +1,6 @@
 """Add-ons are pinned, and come in the order in which nodes need them."""
 
+import json
 import re
 from typing import get_args
 
@@ -35,6 +36,12 @@ def test_addons_have_the_versions_of_the_cluster(recorded: Recording) -> None:
         if item.name.startswith("one-")
     }
     assert versions == ADDONS["1.34"]
+
+
+def test_s1_the_networks_addon_enforces_policies(recorded: Recording) -> None:
+    values = recorded.one(ADDON, "one-vpc-cni").inputs["configurationValues"]
+    assert json.loads(values) == {"enableNetworkPolicy": "true"}
+    assert "configurationValues" not in recorded.one(ADDON, "one-coredns").inputs
 
 
 def test_nodes_wait_for_their_network_and_dns_for_nodes(recorded: Recording) -> None:

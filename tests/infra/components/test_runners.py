@@ -2,8 +2,12 @@
 
 import pytest
 
-from components.runners import Runners, RunnersArgs
+from components.network_policies import Endpoint
+from components.runners import Reach, Runners, RunnersArgs
 from recording import Recording, record
+
+API, FORGE, STORE = Endpoint("10.0.0.1/32", 6443), Endpoint("10.0.0.1/32", 3000), Endpoint("10.0.0.1/32", 7070)
+REACH = Reach("10.2.0.0/16", controller=[API, FORGE], jobs=[FORGE, STORE], internet=True)
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +18,7 @@ def recorded() -> Recording:
         facts={"REGISTRY_HOST": "r"},
         certificates="pem",
         cache_path="/cache/runner",
+        reach=REACH,
     )
     return record(lambda: Runners("runners", args))
 
@@ -45,3 +50,23 @@ def test_the_claim_and_the_volume_name_each_other_only(recorded: Recording) -> N
 def test_losing_the_claim_keeps_the_cache(recorded: Recording) -> None:
     spec = recorded.one("kubernetes:core/v1:PersistentVolume", "runners-cache-volume").inputs["spec"]
     assert spec["persistentVolumeReclaimPolicy"] == "Retain"
+
+
+def ports(recorded: Recording, component: str) -> set[int]:
+    """The ports that pods of a component may connect to, other than DNS."""
+    document = recorded.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"runners-{component}-egress").inputs
+    assert document["metadata"]["namespace"] == "jobs"
+    assert document["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/component": component}}
+    assert document["spec"]["policyTypes"] == ["Egress"]
+    return {port["port"] for rule in document["spec"]["egress"] for port in rule["ports"]} - {53}
+
+
+def test_s1_jobs_reach_what_is_listed_and_not_the_api_server(recorded: Recording) -> None:
+    assert ports(recorded, "job") == {3000, 7070, 443}
+    assert ports(recorded, "controller") == {6443, 3000}
+
+
+def test_s1_behind_a_proxy_jobs_do_not_reach_the_internet() -> None:
+    reach = Reach("10.2.0.0/16", controller=[API], jobs=[FORGE, Endpoint("10.9.0.1/32", 3128)], internet=False)
+    args = RunnersArgs("jobs", {}, {}, "pem", "/cache/runner", reach)
+    assert ports(record(lambda: Runners("runners", args)), "job") == {3000, 3128}

@@ -81,8 +81,34 @@ def test_without_a_cluster_every_probe_says_what_makes_one(cluster: Cluster, pat
 
 def test_every_part_of_the_platform_is_probed(cluster: Cluster, paths: Paths) -> None:
     names = [check.name for check in health.all_of(cluster, paths)]
-    services = ["object store", "registry", "forge", "kubernetes", "node", "certificates", "argo cd"]
+    services = ["object store", "registry", "forge", "kubernetes", "node", "certificates", "network policy"]
+    services += ["jobs' network", "argo cd"]
     assert names == [*services, *health.PLATFORM_APPLICATIONS]
+
+
+def test_s1_without_a_cluster_policies_are_not_enforced(cluster: Cluster, paths: Paths) -> None:
+    check = health.network_policy(Kubectl(paths), cluster, paths)
+    assert not check.ok
+    assert "scripts/up" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("kept", "ok", "said"),
+    [
+        ('{"internet": true, "places": {}}', True, "jobs reach TCP 443 of public addresses"),
+        ('{"internet": false, "places": {"10.9.0.1:3128": ["10.9.0.1"]}}', False, "the host's proxy"),
+        ("", False, "egress.json: cannot be used"),
+    ],
+)
+def test_s1_it_is_told_what_jobs_reach(paths: Paths, kept: str, ok: bool, said: str) -> None:
+    folder = paths.state / "host"
+    folder.mkdir(parents=True)
+    (folder / "environment").write_text("PIP_INDEX_URL=http://127.0.0.1/simple\n")
+    (folder / "egress.json").write_text(kept)
+    check = health.jobs_egress(paths)
+    assert check.ok is ok
+    assert said in check.detail
+    assert bool(check.fix) is not ok
 
 
 def test_answers_keep_the_order_of_the_probes() -> None:

@@ -21,7 +21,7 @@ from runner_harness.process import tool
 from settings import ROOT
 
 # What the program reads; the rest of the checkout is not its business.
-PROGRAM = ("Pulumi.yaml", "argocd", "infra")
+PROGRAM = ("Pulumi.yaml", "argocd", "infra", "src")
 ROLES = {"pulumi": "userplus", "dvc": "user", "release": "user"}
 
 
@@ -72,7 +72,7 @@ def local_stack(work: Path) -> Iterator[Stack]:
         environment = {
             "HOME": str(work),
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(root / "infra"),
+            "PYTHONPATH": f"{root / 'infra'}{os.pathsep}{root / 'src'}",
             "ML_PLATFORM_STATE_DIR": str(state),
             "ML_PLATFORM_CACHE_DIR": str(cache(work / "cache")),
         }

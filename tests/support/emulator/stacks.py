@@ -130,7 +130,7 @@ def aws_stacks(work: Path, changes: Mapping[str, dict[str, Any]]) -> Iterator[St
     environment = {
         "HOME": str(work),
         "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(root / "infra"),
+        "PYTHONPATH": f"{root / 'infra'}{os.pathsep}{root / 'src'}",
         "ML_PLATFORM_STATE_DIR": str(work / "state"),
         "ML_PLATFORM_CACHE_DIR": str(cache(work / "cache")),
         "TMPDIR": str(work),
