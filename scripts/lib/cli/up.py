@@ -83,6 +83,7 @@ class Setup:
         runner.console.print(f"[dim]{escape(reason)}[/dim]")
         if os.geteuid() != 0:
             raise Failure("only root can set up a host", "run it as root, for example with sudo")
+        folders.refuse_missing(self.paths.state)
         folders.claim(self.paths.state, folders.STATE)
         if not folders.foreign(self.paths.cache, folders.CACHE):
             folders.claim(self.paths.cache, folders.CACHE)

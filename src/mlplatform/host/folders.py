@@ -106,6 +106,15 @@ def claim(folder: Path, kind: Kind, record: Path = RECORD) -> None:
         raise SettingsError(f"{kind.variable}: {folder} cannot be written ({error.strerror})") from None
 
 
+def refuse_missing(folder: Path, record: Path = RECORD) -> None:
+    """Raise SettingsError where the host's record names a state directory that is empty: its disk is not mounted."""
+    if str(folder) == _recorded(record) and not own(folder, STATE) and not (folder / STATE.marker).exists():
+        raise SettingsError(
+            f"{STATE.variable}: {folder} is empty, but {record} says that the data of this host's platform is there;"
+            " mount its disk. If the data is gone for good, run scripts/down --purge, which forgets it"
+        )
+
+
 def refuse_foreign(folder: Path, kind: Kind, record: Path = RECORD) -> None:
     """Raise SettingsError where deleting the platform's part of a folder could take what is not the platform's."""
     if not own(folder, kind) and not (folder / kind.marker).exists():

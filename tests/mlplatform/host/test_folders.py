@@ -96,6 +96,18 @@ def test_up_refuses_a_folder_of_somebody_else_and_takes_an_empty_disk(tmp_path: 
     assert (tmp_path / "disk" / STATE.marker).is_file()
 
 
+def test_s8_up_makes_no_new_platform_where_the_disk_of_the_old_is_not_mounted(tmp_path: Path) -> None:
+    folder, record = tmp_path / "state", tmp_path / "record.json"
+    record.write_text(f'{{"state_dir": "{folder}"}}')
+    for make in (lambda: None, folder.mkdir):
+        make()
+        with pytest.raises(SettingsError, match=r"state is empty, but .* mount its disk"):
+            folders.refuse_missing(folder, record)
+    folders.refuse_missing(folder, NO_RECORD)
+    folders.claim(folder, STATE, record)
+    folders.refuse_missing(folder, record)
+
+
 def test_a_link_in_the_folder_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     target = fill(tmp_path / "target", "a")
     folder = tmp_path / "state"

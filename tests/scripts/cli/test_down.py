@@ -97,3 +97,26 @@ def test_s9_s24_a_purge_of_somebody_elses_folder_is_refused_before_anything_happ
     monkeypatch.setattr(down.ansible, "playbook", lambda *_, **__: pytest.fail("the host was changed"))
     assert down.main() == 2
     assert sorted(path.name for path in home.rglob("*") if path.is_file()) == ["diary", "hammer", "id", "thesis.tex"]
+
+
+def test_s8_s9_a_purge_deletes_the_platforms_part_and_says_what_is_left(
+    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the playbook, which changes this very host, is left out."""
+    down.folders.claim(paths.state, down.folders.STATE)
+    (paths.state / "thesis.tex").write_text("mine")
+    monkeypatch.setenv("ML_PLATFORM_STATE_DIR", str(paths.state))
+    monkeypatch.setenv("ML_PLATFORM_CACHE_DIR", str(paths.cache))
+    monkeypatch.setattr(down.lock, "PATH", tmp_path / "lock" / "lock")
+    monkeypatch.setattr(down.lock, "_FORMER", tmp_path / "former.lock")
+    monkeypatch.setattr(down, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["down", "--purge", "--yes"])
+    asked: list[bool] = []
+    monkeypatch.setattr(down.ansible, "playbook", lambda *_, purge: asked.append(purge) or "taken off")
+    assert down.main() == 0, capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert asked == [True]
+    assert [path.name for path in paths.state.iterdir()] == ["thesis.tex"]
+    assert not paths.cache.exists()
+    assert f"left: {paths.state / 'thesis.tex'}" in " ".join(said.split())
+    assert str(paths.state / "secrets") in said
