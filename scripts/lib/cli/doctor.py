@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from cli import app, console, git, health, up
+from cli import app, console, disk, git, health, up
 from cli.failure import Failure
 from cli.health import Check
 from settings import ROOT, Cluster, Paths, SettingsError
@@ -29,7 +29,8 @@ def prerequisites(paths: Paths) -> list[Check]:
         _check("root", os.geteuid() == 0, f"user id {os.geteuid()}", "run the verbs as root"),
         _git(),
         _memory(),
-        *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache))),
+        *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache)) if not path.exists()),
+        *disk.checks(disk.folders(paths)),
         _tools(paths),
     ]
 
@@ -63,11 +64,11 @@ def _memory() -> Check:
 
 
 def _disk(name: str, path: Path) -> Check:
+    """Whether there is room for what is not there yet."""
     existing = next(one for one in [path, *path.parents] if one.exists())
     free = shutil.disk_usage(existing).free
-    held = path.exists()  # what is there already needs no more room
     fix = f"{_DISK_GIB} GiB are needed: free some, or set ML_PLATFORM_{name.upper()}_DIR to another disk"
-    return _check(f"disk for {name}", held or free >= _DISK_GIB * _GIB, f"{path}: {free / _GIB:.1f} GiB free", fix)
+    return _check(f"disk for {name}", free >= _DISK_GIB * _GIB, f"{path}: {free / _GIB:.1f} GiB free", fix)
 
 
 def _tools(paths: Paths) -> Check:
@@ -118,8 +119,9 @@ def _act(arguments: argparse.Namespace) -> int:
     else:
         shown = console.out()
         for one in checks:
-            shown.print(f"{'[green]ok[/green]  ' if one.ok else '[red]not[/red] '} {one.name}: {escape(one.detail)}")
-            if not one.ok:
+            mark = "[red]not[/red] " if not one.ok else "[yellow]low[/yellow] " if one.warns else "[green]ok[/green]  "
+            shown.print(f"{mark} {one.name}: {escape(one.detail)}")
+            if one.fix:
                 shown.print(f"     [bold]fix:[/bold] {escape(one.fix)}")
     return 0 if all(one.ok for one in checks) else 1
 

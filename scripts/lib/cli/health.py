@@ -20,12 +20,16 @@ _SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: `detail` says what was found, `fix` what to do when it is not well."""
+    """One thing that was looked at: `detail` says what was found, `fix` what to do when it is not well.
+
+    `warns`: it is well, and will not be for long.
+    """
 
     name: str
     ok: bool
     detail: str
     fix: str = ""
+    warns: bool = False
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
