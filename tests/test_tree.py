@@ -24,7 +24,6 @@ TREES = {
 # Modules that are tested as a part of something bigger: the test that runs them, for real, as that part.
 ELSEWHERE = {
     "apps/runner-controller/src/runner_controller/controller.py": "tests/apps/runner_controller/test_jobs.py",
-    "apps/runner-controller/src/runner_controller/health.py": "tests/apps/runner_controller/test_jobs.py",
     "apps/runner-controller/src/runner_controller/launch.py": "tests/apps/runner_controller/test_jobs.py",
     "apps/runner-controller/src/runner_controller/registration.py": "tests/apps/runner_controller/test_restart.py",
     "apps/runner-controller/src/runner_controller/report.py": "tests/apps/runner_controller/test_jobs.py",

@@ -10,6 +10,8 @@ from typing import Any
 import forge
 from ci.failure import Failure
 
+# A job that gives up is not repeated by anybody, and a forge that is restarted is back within this.
+_PATIENCE_SECONDS = 300.0
 TOKEN_FILE = Path("/var/run/secrets/ml-platform/bot/token")
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout that this code lies in."""
@@ -55,7 +57,7 @@ class Place:
 
     def connect(self, token: str) -> forge.Forge:
         """A client that acts as the token's account."""
-        return forge.connect(self.kind, self.url, self.repository, forge.Token(token))
+        return forge.connect(self.kind, self.url, self.repository, forge.Token(token), _PATIENCE_SECONDS)
 
     @property
     def clone_url(self) -> str:

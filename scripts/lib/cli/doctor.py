@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from cli import app, console, git, health, up
+from cli import app, console, disk, git, health, up
 from cli.failure import Failure
 from cli.health import Check
 from images import store as images
@@ -33,7 +33,8 @@ def prerequisites(paths: Paths) -> list[Check]:
         _check("root", os.geteuid() == 0, f"user id {os.geteuid()}", "run the verbs as root"),
         _git(),
         _memory(),
-        *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache))),
+        *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache)) if not path.exists()),
+        *disk.checks(disk.folders(paths)),
         _tools(paths),
         _packages(),
         _trusted(paths),
@@ -69,11 +70,11 @@ def _memory() -> Check:
 
 
 def _disk(name: str, path: Path) -> Check:
+    """Whether there is room for what is not there yet."""
     existing = next(one for one in [path, *path.parents] if one.exists())
     free = shutil.disk_usage(existing).free
-    held = path.exists()  # what is there already needs no more room
     fix = f"{_DISK_GIB} GiB are needed: free some, or set ML_PLATFORM_{name.upper()}_DIR to another disk"
-    return _check(f"disk for {name}", held or free >= _DISK_GIB * _GIB, f"{path}: {free / _GIB:.1f} GiB free", fix)
+    return _check(f"disk for {name}", free >= _DISK_GIB * _GIB, f"{path}: {free / _GIB:.1f} GiB free", fix)
 
 
 def _tools(paths: Paths) -> Check:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import app, applications, console, health, links, memory
+from cli import app, applications, console, disk, health, links, memory
 from cli.applications import Application
 from cli.down import human
 from cli.failure import Failure
@@ -51,7 +51,7 @@ class Status:
 
 def read(cluster: Cluster, paths: Paths) -> Status:
     """Look at everything; what cannot be seen is said in `problem`."""
-    checks = health.all_of(cluster, paths)
+    checks = [*health.all_of(cluster, paths), *disk.checks(disk.folders(paths))]
     kubectl = Kubectl(paths)
     found: list[Application] = []
     problem = ""
@@ -84,6 +84,9 @@ def show(status: Status, shown: Console) -> None:
     for check in status.checks:
         services.add_row(check.name, _mark(check), escape(check.detail))
     shown.print(services, soft_wrap=False)
+    for check in status.checks:
+        if check.fix and (check.ok or check.name.startswith("disk")):
+            shown.print(f"{check.name}: {check.fix}", markup=False)
     shown.print()
     if status.applications:
         table = Table("application", "sync", "health", "revision", "image", "url", box=None, pad_edge=False)

@@ -15,9 +15,9 @@ class Gitea(RestForge):
         repository: `owner/name`.
     """
 
-    def __init__(self, url: str, repository: str, credentials: Credentials | None) -> None:
+    def __init__(self, url: str, repository: str, credentials: Credentials | None, patience: float = 0.0) -> None:
         url = url.rstrip("/")
-        super().__init__(url, f"{url}/api/v1", repository, credentials)
+        super().__init__(url, f"{url}/api/v1", repository, credentials, patience)
 
     def merged_by(self, sha: str) -> PullRequest | None:
         answer = self._api.find(f"{self._repo}/commits/{sha}/pull")

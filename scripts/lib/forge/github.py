@@ -15,10 +15,10 @@ class GitHub(RestForge):
         repository: `owner/name`.
     """
 
-    def __init__(self, url: str, repository: str, credentials: Credentials | None) -> None:
+    def __init__(self, url: str, repository: str, credentials: Credentials | None, patience: float = 0.0) -> None:
         url = url.rstrip("/")
         api = "https://api.github.com" if url == "https://github.com" else f"{url}/api/v3"
-        super().__init__(url, api, repository, credentials)
+        super().__init__(url, api, repository, credentials, patience)
 
     def merged_by(self, sha: str) -> PullRequest | None:
         # All that hold the commit, those into other branches and open ones among them.

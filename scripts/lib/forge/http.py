@@ -3,11 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import httpx
 
 IDEMPOTENT = frozenset({"GET", "PUT", "PATCH", "DELETE"})
+# Nobody is there who could answer: the forge, or what stands before it, is being started.
+AWAY = frozenset({502, 503, 504})
 # A forge answers these before it acts, so even a POST may be sent again.
 NOT_ACCEPTED = frozenset({429, 503})
 PAGE_SIZE = 50
@@ -69,6 +72,7 @@ class Session:
         root: address of the API without a trailing slash.
         credentials: token or password; `None` for anonymous reads.
         attempts: how often a request is sent before its failure counts.
+        patience: how many seconds it is sent on after that while the forge is away.
         sleep: waits between attempts; a test passes its own.
     """
 
@@ -79,9 +83,12 @@ class Session:
         attempts: int = 5,
         timeout: float = 30.0,
         sleep: Callable[[float], None] | None = None,
+        *,
+        patience: float = 0.0,
     ) -> None:
         self.root = root
         self._attempts = attempts
+        self._patience = patience
         self._sleep = sleep or time.sleep
         headers = {"Accept": "application/json"}
         if isinstance(credentials, Token):
@@ -108,20 +115,25 @@ class Session:
         """
         url = f"{self.root}{path}"
         safe = repeatable or method in IDEMPOTENT
-        for attempt in range(1, self._attempts + 1):
-            last = attempt == self._attempts
+        waited = 0.0
+        for attempt in count(1):
+            last = attempt >= self._attempts
+            given_up = last and waited >= self._patience
             try:
                 response = self._client.request(method, url, json=body, params=params)
             except httpx.TransportError as error:
-                if last or not (safe or isinstance(error, httpx.ConnectError)):
+                if given_up or not (safe or isinstance(error, httpx.ConnectError)):
                     raise ForgeError(method, url, 0, str(error) or type(error).__name__) from error
             else:
                 if response.is_success:
                     return response
                 status = response.status_code
-                if last or not (status in NOT_ACCEPTED or (status >= 500 and safe)):
+                tired = given_up if status in AWAY else last
+                if tired or not (status in NOT_ACCEPTED or (status >= 500 and safe)):
                     raise ForgeError(method, url, status, _detail(response))
-            self._sleep(min(0.5 * 2 ** (attempt - 1), 8.0))
+            pause = min(0.5 * 2 ** min(attempt - 1, 4), 8.0)
+            waited += pause
+            self._sleep(pause)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def json(

@@ -17,10 +17,12 @@ MERGE_INTERVAL = 1.0
 class RestForge:
     """Shared implementation of `forge.Forge`; the subclasses add what differs."""
 
-    def __init__(self, url: str, api: str, repository: str, credentials: Credentials | None) -> None:
+    def __init__(
+        self, url: str, api: str, repository: str, credentials: Credentials | None, patience: float = 0.0
+    ) -> None:
         self.repository = repository
         self.clone_url = f"{url}/{repository}.git"
-        self._api = Session(api, credentials)
+        self._api = Session(api, credentials, patience=patience)
         self._repo = f"/repos/{repository}"
 
     def describe(self) -> Repository:

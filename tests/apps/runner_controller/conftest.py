@@ -20,6 +20,7 @@ APP = ROOT / "apps" / "runner-controller"
 # Long enough to be masked, and easy to find in a log.
 BOT_TOKEN = "bot-token-0123456789abcdef"
 DVC_KEY = "dvc-secret-access-key-0123456789"
+INDEX_URL = "https://robot:index-password-0123@index.example/simple"
 RELEASE_KEY = "release-secret-access-key-0123456789"
 
 
@@ -64,6 +65,12 @@ class Controller:
         """What it serves."""
         return httpx.get(f"http://127.0.0.1:{self._environment['PORT']}{path}", trust_env=False)
 
+    def peak_memory(self) -> int:
+        """The most memory that it ever had, in bytes."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
     def log(self) -> str:
         """What it printed."""
         return self._log.read_text()
@@ -93,6 +100,7 @@ def kubernetes(work: Path, forge: Forge) -> Iterator[Cluster]:
         running.secret("bot", {"token": BOT_TOKEN})
         running.secret("dvc", {"AWS_ACCESS_KEY_ID": "dvc", "AWS_SECRET_ACCESS_KEY": DVC_KEY})
         running.secret("release", {"AWS_ACCESS_KEY_ID": "release", "AWS_SECRET_ACCESS_KEY": RELEASE_KEY})
+        running.secret("host-environment", {"UV_INDEX_URL": INDEX_URL})
         running.config_map("host-ca", {"ca-certificates.crt": ""})
         running.config_map("cluster-facts", {"FORGE_URL": forge.url, "DATA_BUCKET": "ml-data"})
         running.apply_manifests(APP / "overlays" / "platform")

@@ -36,4 +36,27 @@ def test_only_telling_keys_and_passwords_in_urls_are_secret() -> None:
         "INDEX": "https://user:jkl@example.org/simple",
         "BROKEN": "http://[",
     }
-    assert sorted(secret_values(data)) == ["abc", "def", "ghi", "jkl"]
+    assert sorted(secret_values(data)) == ["abc", "def", "ghi", "jkl", "user:jkl"]
+
+
+def test_s27_credentials_in_addresses_are_masked_and_nothing_else_of_them() -> None:
+    data = {
+        "HTTPS_PROXY": "http://robot:p%40ss-word@proxy.example:3128",
+        "UV_EXTRA_INDEX_URL": "https://a:x@one.example/simple https://tok3n-alone@two.example/simple",
+        "UV_INDEX": "corp=https://name:other-secret@three.example/simple",
+        "GOPROXY": "https://go:go-secret@go.example|direct,https://proxy.example",
+        "NO_PROXY": "localhost,10.0.0.1",
+        "PIP_CERT": "/etc/ssl/certs/ca-certificates.crt",
+        "NPM_CONFIG_REGISTRY": "https://npm.example/@scope/",
+    }
+    mask = Masker(secret_values(data))
+    shown = {key: mask(value) for key, value in data.items()}
+    assert shown == {
+        **data,
+        "HTTPS_PROXY": "http://***@proxy.example:3128",
+        "UV_EXTRA_INDEX_URL": "https://a:x@one.example/simple https://***@two.example/simple",
+        "UV_INDEX": "corp=https://***@three.example/simple",
+        "GOPROXY": "https://***@go.example|direct,https://proxy.example",
+    }
+    assert mask("sent p@ss-word as robot to proxy.example, by http") == "sent *** as robot to proxy.example, by http"
+    assert mask(base64.b64encode(b"robot:p@ss-word").decode()) == "***"

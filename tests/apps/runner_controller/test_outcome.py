@@ -61,6 +61,13 @@ def test_judge(pod: dict | None, said: Result | None, result: Result, message: s
     assert message in text
 
 
+def test_s6_of_an_incomplete_log_the_exit_code_says_how_the_job_ended() -> None:
+    assert judge(pod(DONE, DONE), None, incomplete=True)[0] is Result.SUCCESS
+    assert judge(pod(DONE, ended(1)), None, incomplete=True)[0] is Result.FAILURE
+    assert judge(pod(DONE, DONE), Result.FAILURE, incomplete=True)[0] is Result.FAILURE
+    assert judge(pod(DONE, DONE), None)[0] is Result.FAILURE
+
+
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cli import disk
 from runner_controller import pod as pods
-from runner_controller.pools import Pool, PoolError, from_template
+from runner_controller.pools import Limit, Pool, PoolError, from_template
 from runner_controller.protocol import Task
 from runner_controller.trust import Trust, Verdict
 from runner_controller.workflow import parse
@@ -38,11 +40,11 @@ def pool() -> Pool:
     return from_template(template())
 
 
-def made(pool: Pool, trust: Trust, workflow: str = "train.yml") -> tuple[pods.Record, dict, dict]:
+def made(pool: Pool, trust: Trust, workflow: str = "train.yml", text: str = WORKFLOW) -> tuple[pods.Record, dict, dict]:
     task = Task(
         id=42,
-        workflow=WORKFLOW,
-        context={"workflow": workflow, "token": "job-token", "event": {"number": 3}, "sha": "abc"},
+        workflow=text,
+        context={"actor": "member", "workflow": workflow, "token": "job-token", "event": {"number": 3}, "sha": "abc"},
         secrets={"GITHUB_TOKEN": "job-token", "OTHER": "other"},
         variables={"A": "b"},
     )
@@ -72,7 +74,7 @@ def test_untrusted_job_gets_neither_token_nor_secrets(pool: Pool) -> None:
     description = json.loads(base64.b64decode(payload["data"]["job.json"]))
     assert description["secrets"] == {"OTHER": "other"}
     assert "job-token" not in json.dumps(description)
-    assert record.masked == ("dvc",)
+    assert record.masked == ("dvc", "host-environment")
     assert checkout["command"] == ["run-job", "checkout"]
 
 
@@ -83,7 +85,7 @@ def test_trusted_job_gets_the_bots_token_as_a_file(pool: Pool) -> None:
     mount = {"name": "trusted-bot", "mountPath": "/var/run/secrets/ml-platform/bot", "readOnly": True}
     assert mount in job["volumeMounts"]
     assert sources(job) == ["host-environment", "dvc"]
-    assert record.masked == ("dvc", "bot")
+    assert record.masked == ("dvc", "host-environment", "bot")
 
 
 def test_release_overrides_what_every_job_has(pool: Pool) -> None:
@@ -95,7 +97,7 @@ def test_release_overrides_what_every_job_has(pool: Pool) -> None:
 
 def test_pod_carries_all_that_a_restart_needs(pool: Pool) -> None:
     record, pod, payload = made(pool, Trust.UNTRUSTED)
-    assert pods.Record.from_json(pod["metadata"]["annotations"][pods.TASK_ANNOTATION]) == record
+    assert pods.Record.of_pod(pod) == record
     assert pod["metadata"]["name"] == payload["metadata"]["name"] == "ml-cpu-42-train-it"
     assert pod["spec"]["activeDeadlineSeconds"] == 300
     assert pod["spec"]["restartPolicy"] == "Never"
@@ -109,7 +111,62 @@ def test_template_is_not_changed(pool: Pool) -> None:
 
 
 def test_pool_reads_its_annotations(pool: Pool) -> None:
-    assert (pool.label, pool.max_concurrent, pool.start_timeout, pool.job_secrets) == ("ml-cpu", 2, 300, ("dvc",))
+    assert (pool.label, pool.max_concurrent, pool.start_timeout) == ("ml-cpu", 3, 300)
+    assert pool.job_secrets == ("dvc", "host-environment")
+    assert pool.limit("untrusted") == Limit(jobs=2, minutes=120)
+    assert pool.limit("trusted") == Limit(jobs=3, minutes=1440)
+
+
+def test_s12_a_place_is_left_to_trusted_jobs(pool: Pool) -> None:
+    others = [pool.limit(trust.value).jobs for trust in Trust if trust not in (Trust.TRUSTED, Trust.REFUSED)]
+    assert sum(others) < pool.max_concurrent
+
+
+def test_s12_the_pool_caps_the_time_limit_and_the_log_says_so(pool: Pool) -> None:
+    text = WORKFLOW.replace("timeout-minutes: 5", "timeout-minutes: 1440")
+    record, pod, _ = made(pool, Trust.UNTRUSTED, text=text)
+    assert pod["spec"]["activeDeadlineSeconds"] == record.timeout_seconds == 120 * 60
+    [note] = record.notes
+    assert "timeout-minutes is 1440, and pool ml-cpu gives untrusted jobs 120 minutes" in note
+    record, pod, _ = made(pool, Trust.TRUSTED, text=text)
+    assert pod["spec"]["activeDeadlineSeconds"] == 1440 * 60
+    assert record.notes == ()
+
+
+def test_a_pod_that_waits_is_taken_by_no_node_and_remembers_when_it_was_called(pool: Pool) -> None:
+    record, _, _ = made(pool, Trust.UNTRUSTED)
+    waiting = pods.held(record)
+    pod = pods.build_pod(waiting, pool)
+    assert pod["spec"]["schedulingGates"] == [{"name": "ml-platform.dev/turn"}]
+    assert pods.Record.of_pod(pod) == waiting
+    moment = datetime(2026, 1, 1, 13, tzinfo=UTC)
+    patch = pods.call(moment)
+    assert patch["spec"] == {"schedulingGates": None}
+    pod["metadata"]["annotations"] |= patch["metadata"]["annotations"]
+    del pod["spec"]["schedulingGates"]
+    assert pods.Record.of_pod(pod) == replace(waiting, called=moment)
+
+
+def test_the_record_of_a_pod_that_an_earlier_version_made_is_read(pool: Pool) -> None:
+    record, pod, _ = made(pool, Trust.UNTRUSTED)
+    annotations = pod["metadata"]["annotations"]
+    old = json.loads(annotations[pods.TASK_ANNOTATION])
+    for key in ("actor", "notes", "called"):
+        del old[key]
+    annotations[pods.TASK_ANNOTATION] = json.dumps(old)
+    assert pods.Record.of_pod(pod) == replace(record, actor="")
+
+
+def test_s7_all_that_a_pod_writes_to_the_nodes_disk_is_bounded() -> None:
+    spec = template()["template"]["spec"]
+    for container in (*spec["initContainers"], *spec["containers"]):
+        for kind in ("requests", "limits"):
+            assert set(container["resources"][kind]) == {"cpu", "memory", "ephemeral-storage"}
+    folders = [volume["emptyDir"] for volume in spec["volumes"] if "emptyDir" in volume]
+    assert len(folders) == 3
+    assert all(folder.get("sizeLimit") for folder in folders)
+    variables = {entry["name"]: entry.get("value") for entry in spec["containers"][0]["env"]}
+    assert int(variables["RUNNER_DISK_RESERVE_GIB"] or 0) == disk.FULL_GIB
 
 
 @pytest.mark.parametrize(
@@ -117,6 +174,14 @@ def test_pool_reads_its_annotations(pool: Pool) -> None:
     [
         ("max-concurrent", "0", "max-concurrent is '0'"),
         ("max-concurrent", "many", "must be a whole number from 1"),
+        ("limits", "2", "must be a JSON object by trust class (trusted, untrusted)"),
+        ("limits", "{", "limits is not JSON"),
+        ("limits", '{"refused": {}}', "by trust class"),
+        ("limits", '{"untrusted": 2}', "untrusted may have `jobs`"),
+        ("limits", '{"untrusted": {"jobs": 4}}', "from 1 to the pool's 3"),
+        ("limits", '{"untrusted": {"jobs": true}}', "a whole number"),
+        ("limits", '{"untrusted": {"minutes": 1441}}', "from 1 to 1440"),
+        ("limits", '{"untrusted": {"hours": 1}}', "`minutes`"),
         ("job-secrets", "dvc", "job-secrets is not JSON"),
         ("job-secrets", '{"a": 1}', "must be a JSON list of str entries"),
         ("trusted-secrets", '["bot"]', "must be a JSON list of dict entries"),

@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from runner_controller.protocol import Result
-from runner_controller.transcript import Transcript
+from runner_controller.transcript import Transcript, weight
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -136,7 +136,7 @@ def test_rows_are_one_masked_line_that_the_forge_can_hold() -> None:
         act("a hunter2\n", "0", raw_output=True),
     )
     assert log.rows[:4] == ["100% ", "is ***", '{"msg": 1}', "{broken"]
-    assert len(log.rows[4]) == 60_000 + len(" [line cut]")
+    assert log.rows[4] == "x" * 60_000 + " [line cut: 10000 bytes more]"
     assert log.rows[5] == "a ***"
 
 
@@ -148,3 +148,76 @@ def test_same_log_gives_the_same_rows_and_states() -> None:
         second.feed(line)
     assert first.rows == second.rows
     assert first.transcript.state == second.transcript.state
+
+
+def test_s6_a_line_that_was_cut_while_it_was_read_says_so_in_its_step() -> None:
+    log = Log("0")
+    log.feed(act("⭐ Run Main", "0"))
+    whole = act("a\t" + "ü" * 300_000, "0", raw_output=True)
+    log.transcript.feed(START, json.dumps(json.loads(whole), ensure_ascii=False)[:200_000], cut=1000)
+    log.transcript.feed(START, "y" * 200_000, cut=5)
+    log.feed(act("b", "0", raw_output=True))
+    of_step = log.of(0)
+    assert of_step[0].startswith("a\tüü")
+    assert len(of_step[0].encode()) < 61_000
+    assert " bytes more]" in of_step[0]
+    assert log.rows[1] == f"{'y' * 60_000} [line cut: {140_000 + 5} bytes more]"
+    assert of_step[-1] == "b"
+
+
+def test_s6_no_half_of_a_secret_shows_where_a_line_is_cut() -> None:
+    secret = "s3cret-0123456789"
+    for place in range(59_980, 60_005):
+        log = Log("0", mask=secret)
+        log.transcript.feed(START, "x" * place + secret + "y" * 70_000)
+        log.transcript.feed(START, ("x" * (120_000 - 10) + secret), cut=9)
+        log.transcript.feed(START, (secret * 20_000)[:119_990], cut=9)
+        log.feed()
+        assert not [row for row in log.rows if "s3c" in row]
+
+
+def test_s6_a_log_has_an_end_and_the_job_goes_on() -> None:
+    transcript = Transcript(["0", "1"], lambda text: text, START, limit=10_000)
+    transcript.feed(START, act("⭐ Run Main one", "0"))
+    for number in range(1000):
+        transcript.feed(START, act(f"row {number}", "0", raw_output=True))
+    transcript.feed(START, act("x", "0", stepResult="success"))
+    transcript.feed(START, act("⭐ Run Main two", "1"))
+    transcript.feed(START, act("unseen", "1", raw_output=True))
+    transcript.feed(START, act("x", "1", stepResult="success"))
+    transcript.feed(START, act("🏁  Job succeeded", jobResult="success"))
+    assert transcript.job_result is Result.SUCCESS
+    assert transcript.incomplete
+    transcript.finish(Result.SUCCESS, START, "Job succeeded")
+    pending = transcript.pending
+    rows = transcript.take_rows()
+    assert pending == sum(map(weight, rows)) < 10_000 + 400
+    assert transcript.pending == 0
+    texts = [row.content for row in rows]
+    assert texts[:2] == ["row 0", "row 1"]
+    assert texts[-2:] == ["##[warning]This log is full: what follows is not kept. The job goes on", "Job succeeded"]
+    assert [step.result for step in transcript.state.steps] == [Result.SUCCESS, Result.SUCCESS]
+    assert transcript.state.steps[1].log_length == 0
+
+
+def test_s6_lines_that_are_lost_are_said() -> None:
+    log = Log("0")
+    log.feed("a")
+    log.transcript.lost(START)
+    log.feed("b")
+    assert log.rows == [
+        "a",
+        "##[warning]Lines are missing here: the cluster rotated the log away before they were read",
+        "b",
+    ]
+    assert log.transcript.incomplete
+
+
+def test_rows_go_on_after_those_that_the_forge_holds() -> None:
+    log = Log("0")
+    log.feed("a", "b")
+    assert not log.transcript.skip_to(1)
+    assert log.transcript.skip_to(10)
+    log.feed(act("⭐ Run Main one", "0"), act("c", "0", raw_output=True))
+    assert log.transcript.state.steps[0].log_index == 10
+    assert log.rows[-1] == "c"

@@ -1,6 +1,7 @@
 """Single-job workflows as the forge sends them."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -69,6 +70,48 @@ def test_what_needs_containers_is_refused(key: str) -> None:
 def test_payload_without_one_job_is_refused(broken: str) -> None:
     with pytest.raises(WorkflowError):
         parse(broken)
+
+
+def bomb(levels: int) -> str:
+    """Each level names the one before nine times."""
+    lines = ['a0: &a0 "boom boom"']
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, levels)]
+    return text(top="\n".join(["env:", *(f"  {line}" for line in lines)]))
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (text(top="env: &a {A: *a}"), "an alias stands inside of what it names"),
+        (text(top="env: {a: &a {A: b}, c: {!!merge <<: [*a, *a]}}"), "not YAML"),
+        (text(top="env: {A: !!set {b}}"), "more than texts, numbers, lists and mappings"),
+        (text(top=f"env: {'[' * 5000}"), "nested too deeply"),
+        (text(top=f"env: {{A: {'9' * 5000}}}"), "not YAML"),
+        (text(steps=f"- uses: a/b@v1\n  with: {{text: '{'x' * 300_000}'}}"), "characters of at most 262144"),
+        (text(top=f"env: [{'a,' * 30_000}]"), "too large"),
+    ],
+)
+def test_s32_a_workflow_that_grows_is_refused(broken: str, message: str) -> None:
+    with pytest.raises(WorkflowError) as caught:
+        parse(broken)
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 2000
+
+
+@pytest.mark.parametrize("levels", [9, 300])
+def test_s32_an_alias_bomb_takes_no_memory(levels: int) -> None:
+    tracemalloc.start()
+    with pytest.raises(WorkflowError, match="too large with its aliases written out"):
+        parse(bomb(levels))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_s32_anchors_that_save_typing_stay() -> None:
+    steps = "- &step {run: a, env: &env {A: b}}\n- *step\n- {run: c, env: *env}"
+    workflow = json.loads(parsed(steps=steps).runnable)
+    assert [step["env"] for step in workflow["jobs"]["build"]["steps"]] == [{"A": "b"}] * 3
 
 
 def test_bash_runs_behind_a_pipe_and_other_shells_stay() -> None:

@@ -235,7 +235,8 @@ class Forge:
         job = self.job(run)
         self.api("GET", "/version")  # makes the client
         response = self._people["root"].get(f"/repos/{REPOSITORY}/actions/jobs/{job['id']}/logs")
-        if response.status_code == 404:
+        # No runner has the job yet, or it has it and has said nothing.
+        if response.status_code == 404 or "file does not exist" in response.text[:500]:
             return ""
         assert response.status_code == 200, response.text
         return "\n".join(line.partition(" ")[2] for line in response.text.splitlines())

@@ -194,6 +194,8 @@ class Kubelet:
         pod = self._pods.get(name)
         deleting = manifest["metadata"].get("deletionTimestamp")
         if pod is None:
+            if manifest["spec"].get("schedulingGates"):
+                return  # no scheduler would give it to a node
             if self.cordoned or deleting:
                 if not deleting:
                     self._unschedulable(name)

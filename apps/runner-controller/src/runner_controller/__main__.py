@@ -21,10 +21,12 @@ async def _serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     health = Health()
     kube = KubeClient.in_cluster(os.environ)
-    server = await health.serve(settings.port)
+    beat = asyncio.create_task(health.beat())
     # The forge is an address of the platform, never behind the host's proxy.
-    async with server, httpx.AsyncClient(timeout=20, trust_env=False) as http:
-        await Controller(settings, kube, http, health).run(stop)
+    with health.serve(settings.port):
+        async with httpx.AsyncClient(timeout=20, trust_env=False) as http:
+            await Controller(settings, kube, http, health).run(stop)
+    beat.cancel()
     await kube.close()
 
 

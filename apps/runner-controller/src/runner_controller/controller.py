@@ -10,12 +10,13 @@ import httpx
 from runner_controller import registration
 from runner_controller.health import Health
 from runner_controller.kube import KubeClient, KubeError
-from runner_controller.launch import Launcher, read_record
+from runner_controller.launch import Launcher, read_record, turn_of
 from runner_controller.pod import MANAGED_BY, Record
 from runner_controller.pools import POOL_LABEL, Pool, PoolError, from_template
 from runner_controller.protocol import Credentials, ForgeError, Result, RunnerClient, Task, UnknownRunner
 from runner_controller.settings import Settings
 from runner_controller.supervise import Backoff
+from runner_controller.turns import Queue
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +25,11 @@ _POOLS_SECONDS = 5.0
 
 
 class PoolRunner:
-    """One pool's runner: it fetches tasks while fewer than the pool's limit run."""
+    """One pool's runner: it fetches tasks while fewer than the pool's limit run.
+
+    The forge hands out tasks in its own order and takes none back. So those whose trust class or person has enough
+    running wait here, and the runner fetches on: another one may start.
+    """
 
     def __init__(self, label: str, launcher: Launcher, http: httpx.AsyncClient, health: Health) -> None:
         self.pool: Pool | None = None
@@ -32,9 +37,10 @@ class PoolRunner:
         self._launcher = launcher
         self._client = RunnerClient(http, launcher.settings.forge_url)
         self._health = health
-        self._running: set[asyncio.Task[None]] = set()
+        self._queue = Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._tasks_version = 0
-        health.running.labels(label).set(0)
+        self._show()
 
     async def fetch_forever(self) -> None:
         """Register, then fetch and start tasks until cancelled; tasks that run are left to `stop`."""
@@ -58,7 +64,10 @@ class PoolRunner:
 
     async def _fetch(self) -> None:
         pool = self.pool
-        if pool is None or len(self._running) >= pool.max_concurrent:
+        if pool is not None:
+            self._queue.use(pool)
+        # Those that are in neither list yet may come to run.
+        if pool is None or len(self._tasks) - len(self._queue.waiting) >= pool.max_concurrent:
             self._health.contact(self._label)
             await self._pause()
             return
@@ -70,50 +79,66 @@ class PoolRunner:
             await asyncio.sleep(_FETCH_SECONDS)
         else:
             # A task belongs to the runner that fetched it, also when this pool registers anew meanwhile.
-            self._start(task.id, self._run(task, pool, self._client.copy()))
+            self._start(task.id, self._run([task], pool, self._client.copy()))
 
     async def _pause(self) -> None:
         """Wait until a task ended, or a moment in which the pool's limit may have changed."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=_FETCH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_FETCH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         else:
             await asyncio.sleep(_FETCH_SECONDS)
 
-    async def _run(self, task: Task, pool: Pool, client: RunnerClient) -> None:
-        trust, result = "unknown", Result.FAILURE
+    async def _run(self, fetched: list[Task], pool: Pool, client: RunnerClient) -> None:
+        task_id, trust, result = fetched[0].id, "unknown", Result.FAILURE
         try:
-            verdict, result = await self._launcher.run(task, pool, client)
+            # Taken out of the list: a task with all it holds is not kept in memory for as long as it waits and runs.
+            verdict, accepted = await self._launcher.accept(fetched.pop(), pool, client, self._queue)
             trust = verdict.value
+            self._show()
+            if accepted is not None:
+                result = await self._launcher.follow(accepted, client, self._queue)
         except Exception:
-            _log.exception("task %d: a fault in the controller", task.id)
-            await self._launcher.abandon(task.id, client)
+            _log.exception("task %d: a fault in the controller", task_id)
+            await self._launcher.abandon(task_id, client)
+        finally:
+            self._queue.leave(task_id)
         self._health.tasks.labels(self._label, trust, result.name.lower()).inc()
 
     def resume(self, record: Record, credentials: Credentials) -> None:
         """Take up a task of an earlier controller, as the runner that got it from the forge."""
         client = self._client.copy()
         client.credentials = credentials
+        if record.called is None:
+            self._queue.wait(turn_of(record))
+        else:
+            self._queue.resume(turn_of(record))
         self._start(record.task_id, self._resume(record, client))
 
     async def _resume(self, record: Record, client: RunnerClient) -> None:
         result = Result.FAILURE
         try:
-            result = await self._launcher.resume(record, client)
+            result = await self._launcher.resume(record, client, self._queue)
         except Exception:
             _log.exception("task %d: a fault in the controller", record.task_id)
             await self._launcher.abandon(record.task_id, client)
+        finally:
+            self._queue.leave(record.task_id)
         self._health.tasks.labels(self._label, record.trust, result.name.lower()).inc()
 
     def _start(self, task_id: int, work: Coroutine[Any, Any, None]) -> None:
-        _log.info("task %d: starts in pool %s", task_id, self._label)
+        _log.info("task %d: taken by pool %s", task_id, self._label)
         running = asyncio.create_task(work, name=f"task {task_id}")
-        self._running.add(running)
+        self._tasks.add(running)
         running.add_done_callback(self._ended)
-        self._health.running.labels(self._label).set(len(self._running))
+        self._show()
+
+    def _show(self) -> None:
+        self._health.running.labels(self._label).set(len(self._queue.running))
+        self._health.waiting.labels(self._label).set(len(self._queue.waiting))
 
     def _ended(self, running: "asyncio.Task[None]") -> None:
-        self._running.discard(running)
-        self._health.running.labels(self._label).set(len(self._running))
+        self._tasks.discard(running)
+        self._show()
         if running.cancelled():
             return
         if running.exception():
@@ -123,9 +148,9 @@ class PoolRunner:
 
     async def stop(self) -> None:
         """Stop following tasks; their Pods run on and the next controller takes them up."""
-        for running in self._running:
+        for running in self._tasks:
             running.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 class Controller:
@@ -144,7 +169,6 @@ class Controller:
         """Serve until `stop` is set."""
         resumed = False
         while not stop.is_set():
-            self._health.turn()
             try:
                 if not resumed:
                     await self._resume()

@@ -1,15 +1,17 @@
-"""Serves /livez, /readyz and /metrics."""
+"""Serves /livez, /readyz and /metrics, from a thread of its own: a probe waits for none of the controller's work."""
 
 import asyncio
-import logging
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
-_log = logging.getLogger(__name__)
-
 # A pool polls its forge every second, or every half minute while the forge is away.
 _STALE_SECONDS = 90
+_BEAT_SECONDS = 1.0
 
 
 class Health:
@@ -24,6 +26,7 @@ class Health:
             registry=self.registry,
         )
         self.running = Gauge("runner_tasks_running", "Tasks being run", ["pool"], registry=self.registry)
+        self.waiting = Gauge("runner_tasks_waiting", "Tasks that wait for a place", ["pool"], registry=self.registry)
         self.errors = Counter(
             "runner_forge_errors", "Calls that the forge did not answer well", ["pool"], registry=self.registry
         )
@@ -31,9 +34,11 @@ class Health:
         self._contact: dict[str, float] = {}
         self._turn = time.monotonic()
 
-    def turn(self) -> None:
-        """The main loop went round."""
-        self._turn = time.monotonic()
+    async def beat(self) -> None:
+        """Note, as long as the event loop turns, that it does."""
+        while True:
+            self._turn = time.monotonic()
+            await asyncio.sleep(_BEAT_SECONDS)
 
     def contact(self, pool: str) -> None:
         """The forge answered a pool."""
@@ -45,44 +50,54 @@ class Health:
 
     @property
     def live(self) -> bool:
-        """Whether the main loop turns."""
+        """Whether the event loop turns."""
         return time.monotonic() - self._turn < _STALE_SECONDS
 
     @property
     def ready(self) -> bool:
         """Whether there is a pool and the forge answers each."""
-        return bool(self._contact) and all(time.monotonic() - last < _STALE_SECONDS for last in self._contact.values())
+        contacts = list(self._contact.values())
+        return bool(contacts) and all(time.monotonic() - last < _STALE_SECONDS for last in contacts)
 
-    async def serve(self, port: int, host: str = "") -> asyncio.Server:
-        """Start to answer HTTP requests."""
-        return await asyncio.start_server(self._answer, host or None, port)
+    @contextmanager
+    def serve(self, port: int, host: str = "") -> Iterator[int]:
+        """Answer HTTP requests until the block ends; the port, which is a free one where `port` is 0."""
+        health = self
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            async with asyncio.timeout(5):
-                request = (await reader.readline()).split()
-                while (await reader.readline()).strip():
-                    pass
-                status, kind, body = self._page(request[1].decode() if len(request) > 1 else "")
-                fields = (
-                    f"HTTP/1.1 {status}",
-                    f"Content-Type: {kind}",
-                    f"Content-Length: {len(body)}",
-                    "Connection: close",
-                )
-                writer.write("\r\n".join((*fields, "", "")).encode() + body)
-                await writer.drain()
-        except (OSError, TimeoutError, ValueError, UnicodeDecodeError) as error:
-            _log.debug("a request for health or metrics broke off: %s", error)
-        finally:
-            writer.close()
+        class Handler(BaseHTTPRequestHandler):
+            timeout = 5
 
-    def _page(self, path: str) -> tuple[str, str, bytes]:
+            def do_GET(self) -> None:
+                status, kind, body = health.page(self.path)
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Probes every few seconds are no news."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, *_: object) -> None:
+                """Whoever asked went away."""
+
+        with Server((host, port), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+            thread.start()
+            try:
+                yield server.server_port
+            finally:
+                server.shutdown()
+                thread.join()
+
+    def page(self, path: str) -> tuple[int, str, bytes]:
+        """Status, type and body of a page."""
         if path == "/metrics":
-            return "200 OK", CONTENT_TYPE_LATEST, generate_latest(self.registry)
+            return 200, CONTENT_TYPE_LATEST, generate_latest(self.registry)
         states = {"/livez": self.live, "/readyz": self.ready}
         if path not in states:
-            return "404 Not Found", "text/plain", b"not found\n"
-        if states[path]:
-            return "200 OK", "text/plain", b"ok\n"
-        return "503 Service Unavailable", "text/plain", b"not yet\n"
+            return 404, "text/plain", b"not found\n"
+        return (200, "text/plain", b"ok\n") if states[path] else (503, "text/plain", b"not yet\n")

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,22 @@ from typing import Any
 import httpx
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+
+# What is kept of one line. A row that the forge takes (60 kB) may be six times as long as act's JSON.
+LONGEST_LINE = 512 * 1024
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of a container's log, without the `cut` bytes by which it was too long.
+
+    `gap`: the line that was read last is no longer there, so what came between the two is lost.
+    """
+
+    time: datetime
+    text: str
+    cut: int = 0
+    gap: bool = False
 
 
 class KubeError(Exception):
@@ -97,8 +114,12 @@ class KubeClient:
             if error.status != 404:
                 raise
 
-    async def logs(self, pod: str, container: str, since: datetime | None) -> AsyncIterator[tuple[datetime, str]]:
-        """Follow a container's log until it ends: (time, line) of each line written after `since`."""
+    async def merge(self, kind: str, name: str, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge a patch into an object (JSON merge patch: null takes a key away) and return the result."""
+        return await self._call("PATCH", f"{kind}/{name}", json=patch, media_type="application/merge-patch+json")
+
+    async def logs(self, pod: str, container: str, since: datetime | None) -> AsyncIterator[LogLine]:
+        """Follow a container's log until it ends: each line written after `since`, the time of the last one read."""
         params = {"container": container, "follow": "true", "timestamps": "true"}
         if since is not None:
             params["sinceTime"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -110,10 +131,13 @@ class KubeClient:
                 if response.status_code != 200:
                     body = (await response.aread()).decode(errors="replace")
                     raise KubeError(f"log of {pod}/{container}: {body[:300]}", response.status_code)
-                async for line in _lines(response):
+                # The server counts whole seconds: the line read last comes again, unless the kubelet rotated it away.
+                missing = since is not None
+                async for line, cut in lines(response.aiter_bytes()):
                     time, text = _split(line)
                     if since is None or time > since:
-                        yield time, text
+                        yield LogLine(time, text, cut, gap=missing)
+                    missing = False
         except httpx.HTTPError as error:
             raise KubeError(f"log of {pod}/{container}: {type(error).__name__}: {error}") from error
 
@@ -122,11 +146,17 @@ class KubeClient:
         return {"Authorization": f"Bearer {self._token_file.read_text().strip()}"}
 
     async def _call(
-        self, method: str, path: str, params: Mapping[str, str] | None = None, json: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        media_type: str = "application/json",
     ) -> dict[str, Any]:
         url = f"/api/v1/namespaces/{self._namespace}/{path}"
         try:
-            response = await self._http.request(method, url, params=params, json=json, headers=self._headers())
+            headers = self._headers() | {"Content-Type": media_type}
+            response = await self._http.request(method, url, params=params, json=json, headers=headers)
         except (httpx.HTTPError, OSError) as error:
             raise KubeError(f"{method} {path}: {type(error).__name__}: {error}") from error
         if response.status_code >= 300:
@@ -139,15 +169,28 @@ class KubeClient:
         return answer
 
 
-async def _lines(response: httpx.Response) -> AsyncIterator[str]:
-    """The body's lines, split at line feeds only (httpx also splits at carriage returns and others)."""
-    rest = b""
-    async for chunk in response.aiter_bytes():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode(errors="replace")
-    if rest:
-        yield rest.decode(errors="replace")
+async def lines(chunks: AsyncIterator[bytes], longest: int = LONGEST_LINE) -> AsyncIterator[tuple[str, int]]:
+    """The lines in a stream, split at line feeds only; of each its first `longest` bytes, and how many are left out.
+
+    Holds one line of that length at most, and looks at each byte once.
+    """
+    kept, cut = bytearray(), 0
+
+    def take(part: memoryview) -> int:
+        room = longest - len(kept)
+        kept.extend(part[:room])
+        return max(0, len(part) - room)
+
+    async for chunk in chunks:
+        view, start = memoryview(chunk), 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            cut += take(view[start:end])
+            yield kept.decode(errors="replace"), cut
+            kept.clear()
+            start, cut = end + 1, 0
+        cut += take(view[start:])
+    if kept:
+        yield kept.decode(errors="replace"), cut
 
 
 def _split(line: str) -> tuple[datetime, str]:

@@ -1,9 +1,12 @@
 """Starts a task's Pod, or refuses the task, and takes up again the Pods of an earlier controller."""
 
+import asyncio
 import base64
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,6 +21,7 @@ from runner_controller.settings import Settings
 from runner_controller.supervise import close, now, persistently, supervise
 from runner_controller.transcript import Transcript
 from runner_controller.trust import Trust, classify
+from runner_controller.turns import Queue, Turn
 from runner_controller.workflow import WorkflowError, parse
 
 _log = logging.getLogger(__name__)
@@ -27,40 +31,59 @@ _CREATE_SECONDS = 120
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """A task that has its Pod; `secrets` are the values in its payload. What else the task holds is the Pod's alone."""
+
+    record: Record
+    secrets: Sequence[str] = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Launcher:
     """Runs tasks of one forge repository on one namespace."""
 
     kube: KubeClient
     settings: Settings
 
-    async def run(self, task: Task, pool: Pool, client: RunnerClient) -> tuple[Trust, Result]:
-        """Bring a fetched task to its end."""
+    async def accept(self, task: Task, pool: Pool, client: RunnerClient, queue: Queue) -> tuple[Trust, Accepted | None]:
+        """Make a fetched task's Pod, which waits for its turn in the queue; None: refused, and the forge knows."""
         verdict = classify(task.context, self.settings.repository, self.settings.trusted_ref)
         if verdict.trust is Trust.REFUSED:
-            return verdict.trust, await self._refuse(task.id, client, f"Refused: {verdict.reason}")
+            await self._refuse(task.id, client, f"Refused: {verdict.reason}")
+            return verdict.trust, None
         try:
-            job = parse(task.workflow)
+            # Beside the loop, which others wait for: a large workflow takes seconds.
+            job = await asyncio.to_thread(parse, task.workflow)
         except WorkflowError as error:
-            return verdict.trust, await self._refuse(task.id, client, str(error))
+            await self._refuse(task.id, client, str(error))
+            return verdict.trust, None
         runner = client.credentials.uuid if client.credentials else ""
         record = pods.record(task, job, pool, runner=runner, verdict=verdict, now=now())
+        turn = turn_of(record)
+        refusal = queue.refusal(turn)
+        if refusal:
+            await self._refuse(task.id, client, refusal)
+            return verdict.trust, None
+        if not queue.enter(turn):
+            record = pods.held(record)
         try:
             pod = await self._create("pods", pods.build_pod(record, pool))
             payload = await self._create("secrets", pods.build_payload(record, task, job, pod))
         except KubeError as error:
             await self._discard(record.pod)
-            return verdict.trust, await self._refuse(task.id, client, f"the job's pod could not be created: {error}")
-        return verdict.trust, await self._supervise(record, client, payload)
+            await self._refuse(task.id, client, f"the job's pod could not be created: {error}")
+            return verdict.trust, None
+        return verdict.trust, Accepted(record, pods.payload_secrets(payload))
 
-    async def resume(self, record: Record, client: RunnerClient) -> Result:
-        """Bring a task to its end whose Pod an earlier controller made."""
+    async def resume(self, record: Record, client: RunnerClient, queue: Queue) -> Result:
+        """Bring a task to its end whose Pod an earlier controller made; the queue knows of it already."""
         payload = await persistently(lambda: self.kube.get("secrets", record.pod))
         if payload is None:
             await self._discard(record.pod)
             reason = "the runner stopped while it started this job; run the job again"
             return await self._refuse(record.task_id, client, reason)
         _log.info("task %d: taken up again", record.task_id)
-        return await self._supervise(record, client, payload)
+        return await self.follow(Accepted(record, pods.payload_secrets(payload)), client, queue)
 
     async def abandon(self, task_id: int, client: RunnerClient) -> Result:
         """Fail a task that a fault of this program left halfway."""
@@ -70,13 +93,31 @@ class Launcher:
                 await self._discard(record.pod)
         return await self._refuse(task_id, client, "a fault of the runner controller ended this job; its log says more")
 
-    async def _supervise(self, record: Record, client: RunnerClient, payload: dict[str, Any]) -> Result:
-        masker = Masker([*pods.payload_secrets(payload), *await self._secret_values(record)])
+    async def follow(self, accepted: Accepted, client: RunnerClient, queue: Queue) -> Result:
+        """Bring a task to its end that has its Pod."""
+        record = accepted.record
+        masker = Masker([*accepted.secrets, *await self._secret_values(record)])
         transcript = Transcript(record.steps, masker, record.started)
         minutes = f"{record.timeout_seconds / 60:g}"
         transcript.note(record.started, f"Pod {record.pod} of pool {record.pool}, time limit {minutes} min")
         transcript.note(record.started, f"Trust: {record.trust} ({record.reason})")
-        return await supervise(record, self.kube, transcript, Reporter(client, record.task_id, transcript))
+        for note in record.notes:
+            transcript.note(record.started, note)
+        reporter = Reporter(client, record.task_id, transcript)
+        return await supervise(record, self.kube, transcript, reporter, partial(self._called, record, queue))
+
+    async def _called(self, record: Record, queue: Queue) -> datetime:
+        """Wait for the task's turn and let its Pod start; when that was."""
+        if record.called is not None:
+            return record.called
+        await queue.called(record.task_id)
+        moment = now()
+        try:
+            await persistently(lambda: self.kube.merge("pods", record.pod, pods.call(moment)))
+        except KubeError as error:
+            if error.status != 404:  # who follows the Pod says that it is gone
+                raise
+        return moment
 
     async def _secret_values(self, record: Record) -> list[str]:
         """What must not show in the log of a job that holds these Secrets."""
@@ -111,10 +152,15 @@ class Launcher:
         await persistently(lambda: self.kube.delete("pods", pod, 0))
 
 
+def turn_of(record: Record) -> Turn:
+    """A task's place in its pool's queue."""
+    return Turn(record.task_id, record.trust, record.actor)
+
+
 def read_record(pod: dict[str, Any]) -> Record | None:
     """The record on a Pod, or None when somebody spoilt it."""
     try:
-        return Record.from_json(pod["metadata"]["annotations"][pods.TASK_ANNOTATION])
+        return Record.of_pod(pod)
     except (KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
         _log.warning("pod %s has no readable task: %r", pod["metadata"]["name"], error)
         return None

@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote
 
 MASK = "***"
 
@@ -12,18 +12,22 @@ _SHORTEST = 6
 # Values under such a key are secret; others of the same Secret (a user name, an access key's id) are not.
 _SECRET_KEY = re.compile(r"token|password|passphrase|secret|credential|private", re.IGNORECASE)
 
+# What stands before the host of each address in a value, which may be a list of them.
+_LOGIN = re.compile(r"://([^/?#\s,|]+)@")
+
 
 def secret_values(data: Mapping[str, str]) -> list[str]:
-    """The values of a Kubernetes Secret that must not be shown: those under telling keys, and passwords in URLs."""
+    """The values of a Kubernetes Secret that must not be shown: those under telling keys, and credentials in URLs.
+
+    Of an address only what comes before its host is secret: the password, or a name alone, which is a token then.
+    """
     values = [value for key, value in data.items() if _SECRET_KEY.search(key)]
-    for value in data.values():
-        try:
-            password = urlsplit(value).password
-        except ValueError:
-            continue
-        if password:
-            values.append(password)
-    return values
+    for login in (login for value in data.values() for login in _LOGIN.findall(value)):
+        name, colon, password = login.partition(":")
+        secret = password if colon else name
+        # A short password is no word to blank out, but it is together with its name.
+        values += [login, secret, unquote(login), unquote(secret)] if secret else []
+    return list(dict.fromkeys(values))
 
 
 class Masker:

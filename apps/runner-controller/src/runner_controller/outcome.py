@@ -60,8 +60,11 @@ def start_problem(pod: Mapping[str, Any], waited: float, budget: float) -> str |
     return f"the pod did not start within {budget:.0f} s ({'; '.join(details) or 'no reason given'})"
 
 
-def judge(pod: Mapping[str, Any] | None, job_result: Result | None) -> tuple[Result, str]:
-    """The result of a task whose Pod ended (None: it vanished), with the line that closes its log."""
+def judge(pod: Mapping[str, Any] | None, job_result: Result | None, incomplete: bool = False) -> tuple[Result, str]:
+    """The result of a task whose Pod ended (None: it vanished), with the line that closes its log.
+
+    Of a log that is known to be incomplete nobody expects to say how the job ended: act's exit code does.
+    """
     trouble = _VANISHED if pod is None else _cluster_trouble(pod) or _container_trouble(pod)
     if pod is None or trouble:
         return Result.FAILURE, trouble
@@ -72,6 +75,8 @@ def judge(pod: Mapping[str, Any] | None, job_result: Result | None) -> tuple[Res
     if code:
         signal = f", signal {code - 128}" if code > 128 else ""
         return Result.FAILURE, f"the job's process ended early (exit code {code}{signal})"
+    if job_result is None and incomplete:
+        return Result.SUCCESS, "Job succeeded"
     if job_result is None:
         return Result.FAILURE, "the job ended without saying how; its log is cut short"
     return job_result, "Job skipped" if job_result is Result.SKIPPED else "Job succeeded"

@@ -4,17 +4,21 @@ import base64
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from runner_controller.pools import DOMAIN, Pool
+from runner_controller.pools import DOMAIN, Limit, Pool
 from runner_controller.protocol import Task, timestamp
 from runner_controller.trust import Trust, Verdict
 from runner_controller.workflow import Job
 
 MANAGED_BY = {"app.kubernetes.io/managed-by": "runner-controller", "app.kubernetes.io/component": "job"}
 TASK_ANNOTATION = f"{DOMAIN}/task"
+# When a Pod that had to wait for a place got one.
+_CALLED_ANNOTATION = f"{DOMAIN}/called"
+# No node takes a Pod with a gate; the controller takes it away.
+_GATE = f"{DOMAIN}/turn"
 
 # Where the containers find what they are to do. `run-job` reads it from this variable.
 _PAYLOAD_VARIABLE = "RUNNER_JOB_PAYLOAD"
@@ -27,7 +31,11 @@ _TOKEN_SECRETS = ("GITHUB_TOKEN", "GITEA_TOKEN", "FORGEJO_TOKEN")
 
 @dataclass(frozen=True)
 class Record:
-    """A task as its Pod carries it; with the Pod's log this is all that a restarted controller needs."""
+    """A task as its Pod carries it; with the Pod's log this is all that a restarted controller needs.
+
+    `started`: when the forge gave it. `notes`: rows of the controller's own that begin its log. `called`: when its Pod
+    may start, None while it waits for a place.
+    """
 
     task_id: int
     runner: str
@@ -41,6 +49,10 @@ class Record:
     granted: tuple[str, ...]
     masked: tuple[str, ...]
     start_timeout: int
+    # A Pod that an earlier version made has none of these.
+    actor: str = ""
+    notes: tuple[str, ...] = ()
+    called: datetime | None = None
 
     @property
     def pod(self) -> str:
@@ -50,7 +62,8 @@ class Record:
 
     def to_json(self) -> str:
         """The annotation's text."""
-        return json.dumps(asdict(self) | {"started": timestamp(self.started)})
+        written = asdict(replace(self, called=None))
+        return json.dumps(written | {"started": timestamp(self.started)})
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
@@ -62,9 +75,24 @@ class Record:
                 "steps": tuple(data["steps"]),
                 "granted": tuple(data["granted"]),
                 "masked": tuple(data["masked"]),
-                "started": datetime.strptime(data["started"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC),
+                "notes": tuple(data.get("notes", ())),
+                "started": _moment(data["started"]),
             }
         )
+
+    @classmethod
+    def of_pod(cls, pod: Mapping[str, Any]) -> "Record":
+        """The record of a Pod, with what became of it since; raises as `from_json` does."""
+        annotations = pod["metadata"]["annotations"]
+        record = cls.from_json(annotations[TASK_ANNOTATION])
+        if pod["spec"].get("schedulingGates"):
+            return record
+        called = annotations.get(_CALLED_ANNOTATION)
+        return replace(record, called=_moment(called) if called else record.started)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
 def record(task: Task, job: Job, pool: Pool, *, runner: str, verdict: Verdict, now: datetime) -> Record:
@@ -73,20 +101,44 @@ def record(task: Task, job: Job, pool: Pool, *, runner: str, verdict: Verdict, n
     grants = [
         grant.secret for grant in pool.trusted_secrets if verdict.trust is Trust.TRUSTED and grant.applies_to(workflow)
     ]
+    limit = pool.limit(verdict.trust.value)
+    seconds = min(job.timeout_seconds, limit.minutes * 60)
     return Record(
         task_id=task.id,
         runner=runner,
         pool=pool.label,
         job=job.id,
         steps=job.steps,
-        timeout_seconds=job.timeout_seconds,
+        timeout_seconds=seconds,
         started=now,
         trust=verdict.trust.value,
         reason=verdict.reason,
         granted=tuple(grants),
         masked=(*pool.job_secrets, *grants),
         start_timeout=pool.start_timeout,
+        actor=str(task.context.get("actor") or ""),
+        notes=_capped(job, limit, verdict, pool),
+        called=now,
     )
+
+
+def _capped(job: Job, limit: Limit, verdict: Verdict, pool: Pool) -> tuple[str, ...]:
+    """What is said of a time limit over the pool's."""
+    if job.timeout_seconds <= limit.minutes * 60:
+        return ()
+    text = f"timeout-minutes is {job.timeout_seconds / 60:g}, and pool {pool.label} gives {verdict.trust.value} jobs "
+    return (f"##[warning]{text}{limit.minutes} minutes: this one is stopped after {limit.minutes}",)
+
+
+def held(entry: Record) -> Record:
+    """The record of a task that has to wait for a place."""
+    text = "Waiting for a place in the pool: trusted jobs go first, then those of people with fewer jobs running"
+    return replace(entry, called=None, notes=(*entry.notes, text))
+
+
+def call(moment: datetime) -> dict[str, Any]:
+    """The merge patch that lets a Pod start which waited."""
+    return {"metadata": {"annotations": {_CALLED_ANNOTATION: timestamp(moment)}}, "spec": {"schedulingGates": None}}
 
 
 def build_pod(entry: Record, pool: Pool) -> dict[str, Any]:
@@ -95,6 +147,8 @@ def build_pod(entry: Record, pool: Pool) -> dict[str, Any]:
     metadata, spec = template.get("metadata") or {}, template["spec"]
     spec["restartPolicy"] = "Never"
     spec["activeDeadlineSeconds"] = entry.timeout_seconds
+    if entry.called is None:
+        spec["schedulingGates"] = [{"name": _GATE}]
     [checkout], [job] = spec["initContainers"], spec["containers"]
     _mount_payload(spec, checkout, entry.pod, ["job.json", "token"])
     trusted = entry.trust == Trust.TRUSTED.value

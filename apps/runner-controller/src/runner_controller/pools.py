@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner_controller.trust import Trust
+
 DOMAIN = "ml-platform.dev"
 POOL_LABEL = f"{DOMAIN}/runner-pool"
 
@@ -12,9 +14,17 @@ CHECKOUT_CONTAINER = "checkout"
 JOB_CONTAINER = "job"
 
 _MAX_CONCURRENT = f"{DOMAIN}/max-concurrent"
+_LIMITS = f"{DOMAIN}/limits"
 _START_TIMEOUT = f"{DOMAIN}/start-timeout-seconds"
 _JOB_SECRETS = f"{DOMAIN}/job-secrets"
 _TRUSTED_SECRETS = f"{DOMAIN}/trusted-secrets"
+
+
+# A day, as on the forge's hosted runners.
+LONGEST_MINUTES = 24 * 60
+
+# A job that is refused gets no place at all.
+_LIMITED = frozenset(trust.value for trust in Trust) - {Trust.REFUSED.value}
 
 
 class PoolError(Exception):
@@ -38,6 +48,14 @@ class SecretGrant:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """What the jobs of one trust class get: places of the pool, and minutes a job."""
+
+    jobs: int
+    minutes: int = LONGEST_MINUTES
+
+
+@dataclass(frozen=True)
 class Pool:
     """A label with the pod that serves it and its limits; `job_secrets` are those that the template itself uses."""
 
@@ -47,6 +65,11 @@ class Pool:
     start_timeout: int
     job_secrets: tuple[str, ...]
     trusted_secrets: tuple[SecretGrant, ...]
+    limits: Mapping[str, Limit]
+
+    def limit(self, trust: str) -> Limit:
+        """What a trust class gets; one that the pool does not name has all of it."""
+        return self.limits.get(trust, Limit(self.max_concurrent))
 
 
 def from_template(template: Mapping[str, Any]) -> Pool:
@@ -58,10 +81,12 @@ def from_template(template: Mapping[str, Any]) -> Pool:
         names = [entry.get("name") for entry in spec.get(kind) or []]
         if names != [container]:
             raise PoolError(f"PodTemplate {name}: template.spec.{kind} must hold one named {container!r}, not {names}")
+    max_concurrent = _number(name, annotations, _MAX_CONCURRENT, 1)
     return Pool(
         label=name,
         template=template["template"],
-        max_concurrent=_number(name, annotations, _MAX_CONCURRENT, 1),
+        max_concurrent=max_concurrent,
+        limits=_limits(name, annotations, max_concurrent),
         start_timeout=_number(name, annotations, _START_TIMEOUT, 300),
         job_secrets=tuple(_entries(name, annotations, _JOB_SECRETS, str)),
         trusted_secrets=tuple(_grant(name, entry) for entry in _entries(name, annotations, _TRUSTED_SECRETS, dict)),
@@ -73,6 +98,31 @@ def _number(name: str, annotations: Mapping[str, str], key: str, default: int) -
     if not text.isdecimal() or int(text) < 1:
         raise PoolError(f"PodTemplate {name}: annotation {key} is {text!r}; it must be a whole number from 1")
     return int(text)
+
+
+def _limits(name: str, annotations: Mapping[str, str], max_concurrent: int) -> dict[str, Limit]:
+    text = annotations.get(_LIMITS, "{}")
+    try:
+        classes = json.loads(text)
+    except ValueError as error:
+        raise PoolError(f"PodTemplate {name}: annotation {_LIMITS} is not JSON: {error}") from error
+    if not isinstance(classes, dict) or set(classes) - _LIMITED:
+        raise PoolError(
+            f"PodTemplate {name}: annotation {_LIMITS} must be a JSON object by trust class "
+            f"({', '.join(sorted(_LIMITED))}), not {text}"
+        )
+    return {trust: _limit(name, trust, entry, max_concurrent) for trust, entry in classes.items()}
+
+
+def _limit(name: str, trust: str, entry: Any, max_concurrent: int) -> Limit:
+    most = {"jobs": max_concurrent, "minutes": LONGEST_MINUTES}
+    good = isinstance(entry, dict) and not set(entry) - set(most)
+    if not good or not all(type(value) is int and 1 <= value <= most[key] for key, value in entry.items()):
+        raise PoolError(
+            f"PodTemplate {name}: annotation {_LIMITS}: {trust} may have `jobs` (a whole number from 1 to the pool's "
+            f"{max_concurrent}) and `minutes` (from 1 to {LONGEST_MINUTES}); this is {json.dumps(entry)}"
+        )
+    return Limit(**{"jobs": max_concurrent, **entry})
 
 
 def _entries(name: str, annotations: Mapping[str, str], key: str, kind: type) -> list[Any]:

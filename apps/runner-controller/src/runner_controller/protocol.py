@@ -5,6 +5,7 @@ and fields at their default value left out.
 """
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,9 @@ from enum import Enum
 from typing import Any
 
 import httpx
+
+# What is read of one answer: a task's workflow, event and secrets are a small part of it, unless somebody tries.
+_LONGEST_ANSWER = 8 << 20
 
 
 class Result(Enum):
@@ -206,13 +210,18 @@ class RunnerClient:
         if self.credentials is not None:
             headers |= {"x-runner-uuid": self.credentials.uuid, "x-runner-token": self.credentials.token}
         try:
-            response = await self._http.post(f"{self._base}/{method}", json=message, headers=headers)
+            async with self._http.stream("POST", f"{self._base}/{method}", json=message, headers=headers) as response:
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > _LONGEST_ANSWER:
+                        raise ForgeError(f"{method}: the answer is longer than {_LONGEST_ANSWER >> 20} MiB")
         except httpx.HTTPError as error:
             raise ForgeError(f"{method}: {type(error).__name__}: {error}") from error
         if response.status_code != 200:
-            raise _error(response.status_code, response.content)
+            raise _error(response.status_code, bytes(body))
         try:
-            answer = response.json()
+            answer = json.loads(body)
         except ValueError as error:
             raise ForgeError(f"{method}: the answer is not JSON") from error
         if not isinstance(answer, dict):

@@ -21,9 +21,13 @@ _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
+FIRST_LINE = "run-job: the log of the steps begins"
+
 _POLL_START_SECONDS = 0.25
 _POLL_END_SECONDS = 0.5
 _PUSH_SECONDS = 1.0
+# How often a job that waits for a place is reported: it has no news, but the forge gives up one that is silent.
+_WAITING_SECONDS = 10.0
 _LONGEST_BACKOFF_SECONDS = 30.0
 
 # How long a cancelled job may take for its `always()` steps; less than the kubelet's own grace in the pool's template.
@@ -32,8 +36,8 @@ _CANCEL_GRACE_SECONDS = 15
 _OVERDUE = timedelta(seconds=90)
 # How often the log of an ended container is asked for again after a broken connection.
 _LOG_ATTEMPTS = 10
-# Rows read ahead of a forge that does not take them.
-_BACKLOG_ROWS = 20_000
+# What is read ahead of a forge that does not take it, in bytes.
+_BACKLOG_BYTES = 8 << 20
 
 
 def now() -> datetime:
@@ -71,26 +75,38 @@ async def persistently(call: Callable[[], Awaitable[Answer]], seconds: float = m
             await backoff.wait()
 
 
-async def supervise(record: Record, kube: KubeClient, transcript: Transcript, reporter: Reporter) -> Result:
-    """Follow a task's Pod, report it, and delete the Pod. Cancelling this coroutine leaves the Pod for a later one."""
-    follow = asyncio.create_task(_follow(record, kube, transcript, reporter))
+async def supervise(
+    record: Record,
+    kube: KubeClient,
+    transcript: Transcript,
+    reporter: Reporter,
+    called: Callable[[], Awaitable[datetime]],
+) -> Result:
+    """Follow a task's Pod, report it, and delete the Pod. Cancelling this coroutine leaves the Pod for a later one.
+
+    `called` returns when the Pod may start, once it may.
+    """
+    turn = asyncio.ensure_future(called())
+    follow = asyncio.create_task(_follow(record, kube, transcript, reporter, turn))
     try:
-        stopped_by_forge = await _push_until(follow, reporter, record)
+        stopped_by_forge = await _push_until(follow, reporter, record, turn)
         if stopped_by_forge is None:
             result, message = follow.result()
         else:
             result = stopped_by_forge
             message = "Job cancelled" if result is Result.CANCELLED else "the forge ended the job"
             await _delete(record, kube, _CANCEL_GRACE_SECONDS)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(follow, _CANCEL_GRACE_SECONDS + 5)
+            if turn.done():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(follow, _CANCEL_GRACE_SECONDS + 5)
     except (UnknownTask, UnknownRunner) as error:
         _log.warning("task %d: the forge no longer knows it, its pod is deleted: %s", record.task_id, error)
         await _delete(record, kube, 0)
         return Result.CANCELLED
     finally:
+        turn.cancel()
         follow.cancel()
-        await asyncio.gather(follow, return_exceptions=True)
+        await asyncio.gather(turn, follow, return_exceptions=True)
     transcript.finish(result, now(), message if result in (Result.SUCCESS, Result.SKIPPED) else f"##[error]{message}")
     await close(reporter, record.task_id)
     await _delete(record, kube, 0)
@@ -112,7 +128,9 @@ async def close(reporter: Reporter, task_id: int) -> None:
             await backoff.wait()
 
 
-async def _push_until(follow: "asyncio.Task[Any]", reporter: Reporter, record: Record) -> Result | None:
+async def _push_until(
+    follow: "asyncio.Task[Any]", reporter: Reporter, record: Record, turn: "asyncio.Future[datetime]"
+) -> Result | None:
     """Report until the Pod ended (None) or the forge says that the task is over (its result)."""
     backoff = Backoff(_PUSH_SECONDS)
     while not follow.done():
@@ -121,7 +139,10 @@ async def _push_until(follow: "asyncio.Task[Any]", reporter: Reporter, record: R
             if held is not Result.UNSPECIFIED:
                 return held
             backoff.reset()
-            await asyncio.wait([follow], timeout=_PUSH_SECONDS)
+            if turn.done():
+                await asyncio.wait([follow], timeout=_PUSH_SECONDS)
+            else:
+                await asyncio.wait([turn], timeout=_WAITING_SECONDS)
         except (UnknownTask, UnknownRunner):
             raise
         except ForgeError as error:
@@ -131,18 +152,26 @@ async def _push_until(follow: "asyncio.Task[Any]", reporter: Reporter, record: R
     return None
 
 
-async def _follow(record: Record, kube: KubeClient, transcript: Transcript, reporter: Reporter) -> tuple[Result, str]:
+async def _follow(
+    record: Record,
+    kube: KubeClient,
+    transcript: Transcript,
+    reporter: Reporter,
+    turn: "asyncio.Future[datetime]",
+) -> tuple[Result, str]:
     """Read the Pod's logs until it ended; its result and closing line."""
-    last_moment = record.started + timedelta(seconds=record.start_timeout + record.timeout_seconds) + _OVERDUE
+    began = await turn
+    last_moment = began + timedelta(seconds=record.start_timeout + record.timeout_seconds) + _OVERDUE
     try:
         async with asyncio.timeout((last_moment - now()).total_seconds()):
             for container in (CHECKOUT_CONTAINER, JOB_CONTAINER):
-                problem = await _wait_for_start(record, kube, container)
+                problem = await _wait_for_start(record, kube, container, began)
                 if problem:
                     return Result.FAILURE, problem
                 if not await _read(record, kube, container, transcript, reporter):
                     break
-            return outcome.judge(await _wait_for_end(record, kube), transcript.job_result)
+            ended = await _wait_for_end(record, kube)
+            return outcome.judge(ended, transcript.job_result, incomplete=transcript.incomplete)
     except TimeoutError:
         return Result.FAILURE, "the pod is past its time limit and nothing was heard of its end; its node may be gone"
 
@@ -152,9 +181,9 @@ async def _get(record: Record, kube: KubeClient) -> dict[str, Any] | None:
     return await persistently(lambda: kube.get("pods", record.pod))
 
 
-async def _wait_for_start(record: Record, kube: KubeClient, container: str) -> str | None:
+async def _wait_for_start(record: Record, kube: KubeClient, container: str, called: datetime) -> str | None:
     """Wait until a container runs or never will; a problem's text when waiting is over."""
-    began = record.started if container == CHECKOUT_CONTAINER else now()
+    began = called if container == CHECKOUT_CONTAINER else now()
     while True:
         pod = await _get(record, kube)
         if pod is None or outcome.over(pod) or outcome.started(pod, container):
@@ -171,13 +200,23 @@ async def _wait_for_start(record: Record, kube: KubeClient, container: str) -> s
 async def _read(record: Record, kube: KubeClient, container: str, transcript: Transcript, reporter: Reporter) -> bool:
     """Feed a container's whole log to the transcript; False when nothing comes after this container."""
     since: datetime | None = None
+    # `run-job` begins the log of the steps with this; one that begins otherwise has lost its beginning.
+    begun = container != JOB_CONTAINER
     failures = 0
     while True:
         try:
-            async for moment, line in kube.logs(record.pod, container, since):
-                transcript.feed(moment, line)
-                since = moment
-                while reporter.backlog > _BACKLOG_ROWS:
+            async for line in kube.logs(record.pod, container, since):
+                since = line.time
+                if not begun:
+                    begun = True
+                    if line.text == FIRST_LINE:
+                        continue
+                    await _skip_held(reporter)
+                    transcript.lost(line.time)
+                elif line.gap:
+                    transcript.lost(line.time)
+                transcript.feed(line.time, line.text, line.cut)
+                while reporter.backlog > _BACKLOG_BYTES:
                     await asyncio.sleep(_PUSH_SECONDS)
             failures = 0
         except KubeError as error:
@@ -191,6 +230,20 @@ async def _read(record: Record, kube: KubeClient, container: str, transcript: Tr
             return not ended.get("exitCode")
         # The stream ends with the container, but its status comes later; or the connection broke: then read on.
         await asyncio.sleep(_POLL_END_SECONDS)
+
+
+async def _skip_held(reporter: Reporter) -> None:
+    """Rows of a log that lost its beginning are no longer those of an earlier reading with the same numbers."""
+    backoff = Backoff()
+    while True:
+        try:
+            await reporter.skip_held()
+            return
+        except (UnknownTask, UnknownRunner):
+            return  # whoever reports hears it too
+        except ForgeError as error:
+            _log.warning("the rows that the forge holds are not known yet: %s", error)
+            await backoff.wait()
 
 
 async def _wait_for_end(record: Record, kube: KubeClient) -> dict[str, Any] | None:

@@ -9,6 +9,12 @@ import yaml
 
 DEFAULT_TIMEOUT_MINUTES = 60
 
+# What one job's workflow may be: characters as sent, and values once every alias is written out, which a few hundred
+# characters can make billions.
+_LONGEST_TEXT = 256 * 1024
+_MOST_VALUES = 20_000
+_MOST_WRITTEN = 1024 * 1024
+
 # act gives steps a pseudo-terminal, on which tools draw progress bars and start pagers; behind a pipe they do not,
 # as on the forge's hosted runners. `{0}` is act's placeholder for the step's script.
 _BASH = "bash -c 'set -o pipefail; bash --noprofile --norc -e -o pipefail \"$0\" 2>&1 </dev/null | cat' {0}"
@@ -43,6 +49,9 @@ class Job:
 class _Loader(yaml.SafeLoader):
     """YAML 1.2 scalars: `on`, `yes` and dates stay text, as the forge and act read them."""
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """YAML 1.2 has no merge keys, which can make as much of little as aliases do."""
+
 
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
@@ -56,10 +65,20 @@ for _tag, _pattern, _first in (
 
 def parse(text: str) -> Job:
     """The job in a task's workflow payload; raises WorkflowError for what this runner does not offer."""
+    if len(text) > _LONGEST_TEXT:
+        raise WorkflowError(f"the workflow has {len(text)} characters of at most {_LONGEST_TEXT}: put texts into files")
     try:
         workflow = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
+        values, written = _size(workflow, {})
+    except RecursionError as error:
+        raise WorkflowError("the workflow is nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise WorkflowError(f"the workflow is not YAML: {error}") from error
+    if values > _MOST_VALUES or written > _MOST_WRITTEN:
+        raise WorkflowError(
+            f"the workflow is too large with its aliases written out: {_MOST_VALUES} values and {_MOST_WRITTEN} "
+            "characters are allowed"
+        )
     jobs = workflow.get("jobs") if isinstance(workflow, dict) else None
     if not isinstance(jobs, dict) or len(jobs) != 1:
         raise WorkflowError("the forge sent a workflow without exactly one job")
@@ -70,17 +89,40 @@ def parse(text: str) -> Job:
         if job.get(key):
             raise WorkflowError(f"jobs.{job_id}.{key} is not offered by this runner: remove it and use `run` steps")
     steps = [step for step in job.get("steps") or [] if isinstance(step, dict)]
+    # Kept by the controller, and taken away from act, which refuses the text that the forge makes of the number.
+    seconds = _timeout(job_id, job.pop("timeout-minutes", None))
+    checkout = _checkout(job_id, steps)
+    try:
+        runnable = json.dumps(_with_shell(workflow, job, steps), indent=1)
+    except TypeError as error:
+        raise WorkflowError(f"the workflow holds more than texts, numbers, lists and mappings: {error}") from error
     runs_on = job.get("runs-on")
     label = runs_on[0] if isinstance(runs_on, list) and runs_on else runs_on
     return Job(
         id=str(job_id),
         label=str(label or ""),
         steps=tuple(str(step.get("id") or index) for index, step in enumerate(steps)),
-        # Kept by the controller, and taken away from act, which refuses the text that the forge makes of the number.
-        timeout_seconds=_timeout(job_id, job.pop("timeout-minutes", None)),
-        checkout=_checkout(job_id, steps),
-        runnable=json.dumps(_with_shell(workflow, job, steps), indent=1),
+        timeout_seconds=seconds,
+        checkout=checkout,
+        runnable=runnable,
     )
+
+
+def _size(value: Any, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
+    """How many values a value holds with its aliases written out, and their characters; itself it may not hold."""
+    if not isinstance(value, (dict, list)):
+        return 1, len(str(value))
+    if id(value) in known:
+        size = known[id(value)]
+        if size is None:
+            raise ValueError("an alias stands inside of what it names")
+        return size
+    known[id(value)] = None
+    parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+    sizes = [_size(part, known) for part in parts]
+    size = 1 + sum(values for values, _ in sizes), sum(characters for _, characters in sizes)
+    known[id(value)] = size
+    return size
 
 
 def _timeout(job_id: str, value: Any) -> int:
