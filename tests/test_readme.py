@@ -30,7 +30,7 @@ def test_each_verb_named_is_a_script() -> None:
 
 
 def test_the_numbered_tree_lists_every_top_level_folder() -> None:
-    listed = set(re.findall(r"^\d ([.\w]+)/", section("The tree"), re.MULTILINE))
+    listed = set(re.findall(r"^\d+ ([.\w]+)/", section("The tree"), re.MULTILINE))
     excused = {".git", ".ci", "requirements"}  # not places to change by hand
     present = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("__")}
     tools = {name for name in present if name.startswith(".") and name not in {".github"}}
