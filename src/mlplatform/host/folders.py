@@ -57,6 +57,7 @@ STATE = Kind(
             "registry",
             "secrets",
             "supervisor",
+            "trusted-on-first-use.json",
             "up.json",
         }
     ),
