@@ -49,14 +49,12 @@ ELSEWHERE = {
     "ml/src/digits/reproducible.py": "tests/ml/test_pipeline.py",
     "scripts/lib/ci/deploy.py": "tests/scripts/ci/test_release.py",
     "scripts/lib/ci/evidence.py": "tests/scripts/ci/test_loop.py",
-    "scripts/lib/ci/image.py": "tests/scripts/ci/test_release.py",
     "scripts/lib/ci/pulumi.py": "tests/scripts/ci/test_infrastructure.py",
     "scripts/lib/ci/remote.py": "tests/scripts/ci/test_loop.py",
     "scripts/lib/ci/report.py": "tests/scripts/ci/test_loop.py",
     "scripts/lib/ci/train.py": "tests/scripts/ci/test_loop.py",
     "scripts/lib/cli/console.py": "tests/scripts/cli/test_app.py",
     "scripts/lib/cli/environments.py": "tests/scripts/test_run.py",
-    "scripts/lib/cli/up.py": "tests/e2e/test_recovery.py",
     "scripts/lib/forge/": "tests/scripts/forge/test_gitea.py",
 }
 
