@@ -48,7 +48,6 @@ ELSEWHERE = {
     "ml/src/digits/reproducible.py": "tests/ml/test_pipeline.py",
     "scripts/lib/ci/deploy.py": "tests/scripts/ci/test_release.py",
     "scripts/lib/ci/evidence.py": "tests/scripts/ci/test_loop.py",
-    "scripts/lib/ci/image.py": "tests/scripts/ci/test_release.py",
     "scripts/lib/ci/pulumi.py": "tests/scripts/ci/test_infrastructure.py",
     "scripts/lib/ci/remote.py": "tests/scripts/ci/test_loop.py",
     "scripts/lib/ci/report.py": "tests/scripts/ci/test_loop.py",

@@ -92,7 +92,7 @@ def keys(value: Any, before: Key = ()) -> Iterator[Key]:
 
 def all_of(root: Path) -> list[Any]:
     return [
-        pytest.param((root, name, key), id=f"{root.name}-{name}-{'.'.join(key)}")
+        pytest.param((root, name, key), id=f"{'own' if root == ROOT else 'example'}-{name}-{'.'.join(key)}")
         for name in cluster_names(root)
         for key in keys(document(root / "clusters" / name / "cluster.yaml"))
     ]
