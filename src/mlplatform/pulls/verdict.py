@@ -7,8 +7,9 @@ from mlplatform.pulls.model import Comment, Pull, Review, Status, heads, on_reco
 from mlplatform.pulls.rules import Rules
 
 APPROVED, CHANGES_REQUESTED = "APPROVED", "REQUEST_CHANGES"
-# With this the gate says that main's code cannot judge a change, and that a person has to.
-OWNER_IS_ASKED = "an owner's approval is asked"
+# With either the gate says that main's code cannot judge a change, and that an owner has to. A forge cuts long
+# descriptions off at their end.
+OWNER_IS_ASKED = ("main cannot judge ", "an owner's approval is asked")
 MERGE = "/merge"
 STICKY = "<!-- ml-platform:"
 MOST_PATHS = 3
@@ -40,7 +41,8 @@ class _Judgement:
 
     @property
     def asks_an_owner(self) -> bool:
-        return self.state == "pending" and OWNER_IS_ASKED in self.description
+        start, text = OWNER_IS_ASKED
+        return self.state == "pending" and (self.description.startswith(start) or text in self.description)
 
     @property
     def stands(self) -> bool:
@@ -81,10 +83,11 @@ def _branch(pull: Pull, rules: Rules) -> list[str]:
             f"the forge's record does not say who pushed each commit up to {pull.head[:10]}: push the branch under "
             "another name and open a pull request of that"
         )
-    strangers = sorted(_pushers(pull) - {rules.proposer, rules.merger, rules.judge})
-    if pull.author == rules.proposer and strangers:
+    platform = {rules.proposer, rules.merger, rules.judge}
+    strangers = sorted(_pushers(pull) - platform)
+    if pull.author in platform and strangers:
         found.append(
-            f"{rules.proposer} proposes this, but {' and '.join(strangers)} pushed to its branch: close it, and open "
+            f"{pull.author} proposes this, but {' and '.join(strangers)} pushed to its branch: close it, and open "
             "one of your own for your change"
         )
     return found

@@ -101,7 +101,7 @@ class Place:
     def push(self, branch: str, files: dict[str, str], user: str = "member", options: tuple[str, ...] = ()) -> str:
         """Commit and push; waits until the forge has the push on record."""
         sha = self.forge.push(branch, files, user=user, repository=self.repository, options=options)
-        eventually(lambda: sha in json.dumps(self.api("GET", "/activities/feeds")), f"{sha} on record")
+        eventually(lambda: sha in json.dumps(self.api("GET", "/activities/feeds")), f"{sha} on record", 60)
         return sha
 
     def open(self, files: dict[str, str], user: str = "member", branch: str = "change") -> int:
@@ -109,7 +109,7 @@ class Place:
         self.push(branch, files, user)
         answer = self.api("POST", "/pulls", user, json={"title": f"Change {branch}", "head": branch, "base": "main"})
         number = int(answer["number"])
-        eventually(lambda: self.pull(number)["mergeable"], "the forge knows that it merges")
+        eventually(lambda: self.pull(number)["mergeable"], "the forge knows that it merges", 60)
         return number
 
     def pull(self, number: int) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class Place:
         def done() -> bool:
             return not bot.turn()
 
-        eventually(done, "the bot has nothing more to do")
+        eventually(done, "the bot has nothing more to do", 60)
 
     def merged(self, number: int) -> bool:
         """Let the bot work; whether it merged the pull request."""

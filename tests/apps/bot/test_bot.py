@@ -255,6 +255,15 @@ def test_what_the_platform_proposes_is_refused_once_anybody_else_pushed(place: P
     assert "ml-proposer proposes this, but member pushed to its branch" in place.missing(number)
 
 
+def test_s20_a_digest_that_a_member_adds_to_the_platforms_branch_is_refused(place: Place) -> None:
+    """Also where the account that proposed was still the judge's, as in pull requests of before."""
+    number = place.open({"apps/classifier/overlays/dev/kustomization.yaml": "digest: 1"}, user="ml-bot")
+    place.push("change", {"apps/classifier/overlays/dev/kustomization.yaml": "digest: abab"})
+    place.judge(number)
+    place.review(number, "owner")
+    assert "ml-bot proposes this, but member pushed to its branch" in place.missing(number)
+
+
 def test_what_the_platform_proposes_is_merged_after_one_approval(place: Place) -> None:
     number = place.open({"apps/classifier/overlays/dev/kustomization.yaml": "digest: 1"}, user="ml-proposer")
     place.judge(number)
@@ -399,6 +408,11 @@ def test_a_pull_request_that_cannot_be_read_does_not_hold_up_others(
     place.judge(number)
     place.review(number, "second")
     assert place.merged(number)
+    place.turns()
+    shown = place.api("GET", f"/commits/{place.head(flooded)}/statuses")
+    [said] = [one["description"] for one in shown if one["creator"]["login"] == "ml-merge"]
+    assert "missing: it cannot be read" in said
+    assert "more than 50 entries" in said
 
 
 def test_entries_too_big_to_read_hide_no_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from example import EXAMPLE
 from merge_bot.__main__ import main
 from merge_bot.settings import Settings, SettingsError, secret
+from mlplatform.pulls.rules import PLATFORM, People
+from settings import load_local
+from settings.people import RESERVED
 
 GOOD = {"FORGE_KIND": "gitea", "FORGE_URL": "http://forge:3000/", "FORGE_REPOSITORY": "ml/platform"}
 PEOPLE = '{"owners": ["Owner"], "members": ["member"], "approvals": 1}'
@@ -67,3 +71,10 @@ def test_wrong_setting_ends_with_one_line(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.delenv("FORGE_KIND", raising=False)
     assert main() == 2
     assert capsys.readouterr().err.startswith("bot: FORGE_KIND is ''")
+
+
+def test_the_people_of_a_cluster_are_the_bots() -> None:
+    """A cluster.yaml without the key names the accounts of a platform as scripts/up makes it."""
+    people = load_local("local", EXAMPLE).people
+    assert People.parse(people.document) == People(frozenset({"owner"}), frozenset({"member"}), 1)
+    assert PLATFORM < RESERVED

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from merge_bot.api import PAGE_SIZE, Api
+from merge_bot.api import Api
 from mlplatform.pulls import gitea
 from mlplatform.pulls.model import Push
 
@@ -27,8 +27,8 @@ class Activity:
         for number, page in enumerate(self._api.pages(PATH, most=MOST_PAGES, skip_big=True), 1):
             new = [entry for entry in page if int(entry["id"]) not in self._seen]
             fresh += new
-            # The first page is read to where the last reading began, and with it everything before.
-            if (self._seen and len(new) < PAGE_SIZE) or number == MOST_PAGES:
+            # Newest first: what is older than an entry that was read has been read too.
+            if number == MOST_PAGES or (page and int(page[-1]["id"]) in self._seen):
                 break
         # Only now: a reading that broke off in between must not hide what it did not get to.
         for entry in fresh:
