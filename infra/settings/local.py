@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from settings.fields import Address, Bucket, Cidr, DnsLabel, HostPort, HttpUrl, Port, Region, Repository, Stage
+from settings.people import DEFAULT, People
 from settings.section import Section, refuse_duplicates
 
 RUNNER_POOLS = ("ml-cpu", "ml-gpu")
@@ -92,6 +93,7 @@ class LocalCluster(Section):
     forge: Forge
     argocd: ArgoCD
     runners: Runners
+    people: People = Field(default_factory=lambda: People.model_validate(DEFAULT))
 
     @model_validator(mode="after")
     def _stages_once(self) -> Self:

@@ -102,10 +102,10 @@ class Infrastructure:
         self._status(change.sha, "failure", reason, _url(run) or address)
 
     def _pass(self, change: Change, why: str) -> None:
-        self._status(change.sha, "success", why)
         if any(entry.body.startswith(plan_comment.MARKER) for entry in self.forge.comments(change.pull.number)):
             text = f"## Infrastructure: nothing to preview\n\n{why[0].upper()}{why[1:]} any more.\n"
             self.forge.upsert_comment(change.pull.number, plan_comment.MARKER, text)
+        self._status(change.sha, "success", why)
 
     def _comment(self, change: Change, report: plan_comment.Report) -> str:
         text = plan_comment.render(report)

@@ -100,11 +100,12 @@ class Job:
         part.report(infrastructure.Change(review.pull, review.tree, review.main, review.sha, changed))
 
     def _unaffected(self, review: Review) -> None:
-        self._status(review.sha, "success", f"nothing under {FOLDER}/ changed")
         number = review.pull.number
+        # The comment first, as everywhere: who approves must have seen what the status stands for.
         if any(entry.body.startswith(comment.MARKER) for entry in self.forge.comments(number)):
             text = f"## Quality gate: passed\n\nNothing under `{FOLDER}/` differs from main any more.\n"
             self.forge.upsert_comment(number, comment.MARKER, text)
+        self._status(review.sha, "success", f"nothing under {FOLDER}/ changed")
 
     def _affected(self, review: Review) -> None:
         left = None

@@ -3,20 +3,22 @@
 import argparse
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import app, applications, console, disk, health, links, memory
+from cli import app, applications, console, disk, health, links, memory, merge_anyway
 from cli.applications import Application
 from cli.down import human
 from cli.failure import Failure
 from cli.health import Check
 from cli.kube import Kubectl
-from settings import Cluster, Paths
+from cli.merge_anyway import Shown
+from forge import ForgeError
+from settings import Cluster, Paths, SettingsError
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Status:
     memory: int
     forge: links.Link
     problem: str = ""
+    past_the_rules: list[Shown] = field(default_factory=list)
+    """Merges of the last 30 days that an administrator made without the gate."""
 
     @property
     def ok(self) -> bool:
@@ -46,6 +50,10 @@ class Status:
             "memory_bytes": self.memory,
             "forge": self.forge.url,
             "problem": self.problem,
+            "merged_past_the_rules": [
+                {"pull_request": one.number, "who": one.record.who, "why": one.record.why, "head": one.record.head}
+                for one in self.past_the_rules
+            ],
         }
 
 
@@ -60,6 +68,12 @@ def read(cluster: Cluster, paths: Paths) -> Status:
             found = applications.all_of(kubectl)
         except Failure as failure:
             problem = f"the Applications cannot be listed: {failure.message}"
+    past_the_rules: list[Shown] = []
+    if next(one for one in checks if one.name == "forge").ok:
+        try:
+            past_the_rules = merge_anyway.recent(cluster, paths)
+        except (ForgeError, SettingsError) as error:
+            problem = problem or f"merges past the rules cannot be listed: {error}"
     addresses = {one.name: links.service_address(kubectl, one, cluster.stages) for one in found}
     return Status(
         cluster.name,
@@ -69,6 +83,7 @@ def read(cluster: Cluster, paths: Paths) -> Status:
         memory.used(),
         links.forge(cluster, paths),
         problem,
+        past_the_rules,
     )
 
 
@@ -106,6 +121,9 @@ def show(status: Status, shown: Console) -> None:
             if one.message:
                 shown.print(f"{one.name}: {one.message}", markup=False)
         shown.print()
+    for merged in status.past_the_rules:
+        said = f"#{merged.number} was merged past the rules by {merged.record.who}: {merged.record.why}"
+        shown.print(said, markup=False)
     if status.problem:
         shown.print(f"[red]{escape(status.problem)}[/red]")
     shown.print(f"forge   {status.forge.url} ({status.forge.login})", markup=False)

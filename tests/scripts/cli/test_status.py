@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
@@ -11,7 +12,9 @@ from cli import status
 from cli.applications import Application
 from cli.health import Check
 from cli.links import Link
+from cli.merge_anyway import Shown
 from cli.status import Status
+from mlplatform.pulls.record import Record
 from settings import Cluster, Paths
 
 APPLICATION = Application(
@@ -80,3 +83,14 @@ def test_without_a_platform_it_says_what_is_missing(cluster: Cluster, paths: Pat
     assert not found.ok
     assert found.applications == []
     assert any("scripts/up" in check.fix for check in found.checks)
+
+
+def test_s13_merges_past_the_rules_are_shown() -> None:
+    record = Record("alice", "c" * 40, "the gate's script has a syntax error")
+    merged = replace(STATUS, past_the_rules=[Shown(7, record, datetime(2026, 1, 1, tzinfo=UTC))])
+    console = Console(file=io.StringIO(), width=160)
+    status.show(merged, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "#7 was merged past the rules by alice: the gate's script has a syntax error" in console.file.getvalue()
+    [shown] = merged.record()["merged_past_the_rules"]
+    assert shown == {"pull_request": 7, "who": "alice", "why": record.why, "head": record.head}

@@ -49,6 +49,15 @@ MODE = console
 PROVIDER = db
 [cron]
 ENABLED = false
+[webhook]
+ALLOWED_HOST_LIST = loopback
+# As on the platform: an item is taken at once.
+[queue.push_update]
+TYPE = channel
+[queue.webhook_sender]
+TYPE = channel
+[queue.pr_patch_checker]
+TYPE = channel
 """
 
 
@@ -86,6 +95,7 @@ class Forge:
         self._work = work
         self._command = command
         self._clones = 0
+        self._tokens = 0
         self._triggers: dict[int, str] = {}
         self._people: dict[str, httpx.Client] = {}
         self._browsers: dict[str, httpx.Client] = {}
@@ -133,6 +143,12 @@ class Forge:
             client.post("/user/login", data={"user_name": user, "password": PASSWORD})
             self._browsers[user] = client
         return self._browsers[user].request(method, path, **options)
+
+    def token(self, user: str, scopes: str) -> str:
+        """A new access token of an account."""
+        self._tokens += 1
+        options = ["--token-name", f"test-{self._tokens}", "--scopes", scopes, "--raw"]
+        return printed_token(self.gitea("admin", "user", "generate-access-token", "--username", user, *options))
 
     def registration_token(self) -> str:
         """A token with which a runner may register."""
@@ -267,8 +283,8 @@ class Forge:
 
 
 @contextmanager
-def gitea(work: Path) -> Iterator[Forge]:
-    """A Gitea on loopback until the block ends."""
+def gitea(work: Path, people: tuple[str, ...] = ()) -> Iterator[Forge]:
+    """A Gitea on loopback until the block ends. `people`: accounts besides root, member and outsider."""
     work.mkdir(parents=True)
     binary = Path(tool("gitea")).resolve()
     port = free_port()
@@ -281,7 +297,7 @@ def gitea(work: Path) -> Iterator[Forge]:
     forge = Forge(f"http://127.0.0.1:{port}", work, command)
     try:
         forge.start()
-        for name, *flags in (("root", "--admin"), ("member",), ("outsider",)):
+        for name, *flags in (("root", "--admin"), ("member",), ("outsider",), *((one,) for one in people)):
             forge.gitea(
                 *("admin", "user", "create", "--username", name, "--password", PASSWORD),
                 *("--email", f"{name}@localhost.localdomain", "--must-change-password=false", *flags),

@@ -1,0 +1,1 @@
+"""The bot: merges what people approved, and says of everything else what is missing."""
