@@ -32,7 +32,7 @@ paths:
     service: [ml/service/*, requirements/serve.txt]
     evaluator: [src/mlplatform/evaluation/*]
   parameters: [prepare, train]
-limits: {seconds: 60, cpu_seconds: 30, memory_bytes: 4294967296}
+limits: {seconds: 300, cpu_seconds: 60, memory_bytes: 4294967296}
 """
 SCORE = """
 def score(outputs, targets):

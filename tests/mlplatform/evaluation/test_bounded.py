@@ -9,7 +9,7 @@ from mlplatform.evaluation import bounded
 from mlplatform.evaluation.bounded import ChildRefused, Stopped
 from mlplatform.evaluation.declaration import Limits
 
-LIMITS = Limits(seconds=30, cpu_seconds=20, memory_bytes=2**29, answer_bytes=10_000)
+LIMITS = Limits(seconds=300, cpu_seconds=60, memory_bytes=2**29, answer_bytes=10_000)
 
 
 def run(folder: Path, code: str, limits: Limits = LIMITS, *arguments: str) -> None:

@@ -14,7 +14,7 @@ def test_the_whole_file_is_read(root: Path) -> None:
 
     assert str(found.contract.inputs[0]) == "pixels uint8[?, 4]"
     assert found.paths.owner["service"] == ("ml/service/*", "requirements/serve.txt")
-    assert found.limits.seconds == 60
+    assert found.limits.seconds == 300
     assert found.limits.model_bytes == 512 * 2**20
 
 
