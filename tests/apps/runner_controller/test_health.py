@@ -9,6 +9,7 @@ import httpx
 import pytest
 import yaml
 
+import coroutines
 from runner_controller import health
 from runner_controller.health import Health
 
@@ -40,7 +41,7 @@ def test_s6_a_busy_loop_does_not_keep_the_probe_waiting(monkeypatch: pytest.Monk
         beat.cancel()
 
     with state.serve(0, "127.0.0.1") as port:
-        asyncio.run(work())
+        coroutines.run(work())
     assert answers == [200, 503, 200]
 
 

@@ -1,12 +1,12 @@
 """Which refusals of the API server pass by themselves, and how logs are read."""
 
-import asyncio
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
+import coroutines
 from runner_controller.kube import LONGEST_LINE, KubeError, lines
 
 
@@ -38,7 +38,7 @@ def read(chunks: Iterable[bytes], longest: int = LONGEST_LINE) -> list[tuple[str
     async def collect() -> list[tuple[str, int]]:
         return [line async for line in lines(stream(chunks), longest)]
 
-    return asyncio.run(collect())
+    return coroutines.run(collect())
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])

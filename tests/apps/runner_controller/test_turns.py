@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+import coroutines
 from runner_controller.pools import Pool, from_template
 from runner_controller.turns import MOST_WAITING, MOST_WAITING_OF_ONE, Queue, Turn, following
 
@@ -64,7 +65,7 @@ def test_jobs_are_called_when_others_leave(pool: Pool) -> None:
         queue.leave(4)
         assert not queue.waiting
 
-    asyncio.run(play())
+    coroutines.run(play())
 
 
 def test_s12_nobody_fills_the_queue(pool: Pool) -> None:

@@ -83,7 +83,7 @@ def test_s13_what_would_skip_a_workflow_is_known_to_nobody(tmp_path: Path) -> No
             "vars_files": [str(ROLES / "forge" / "defaults" / "main.yml")],
             "vars": {
                 "ansible_python_interpreter": sys.executable,
-                "service_user": "somebody",
+                "service_accounts": {"forge": "somebody"},
                 "cache_dir": "/srv/cache",
                 "state_dir": "/srv/state",
                 "secrets_dir": str(tmp_path),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from toolchain import Installed
+from toolchain import Installed, load
 from toolchain import __main__ as command
 
 
@@ -18,7 +18,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_list_shows_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 12
+    assert [line.split()[0] for line in lines] == list(load())
     assert all(line.split()[2] == "missing" for line in lines)
 
 

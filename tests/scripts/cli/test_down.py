@@ -6,11 +6,14 @@ import pytest
 
 from cli import down
 from cli.failure import BadInput
+from mlplatform.host import folders
 from settings import Paths
 
 
 @pytest.fixture
-def paths(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
+    # This host may have a platform, whose record names what is outside of its folders.
+    monkeypatch.setattr(folders, "RECORD", tmp_path / "record")
     files = {
         "state/object-store/buckets/ml-data/object": 40_000,
         "state/gitea/repository": 9_000,
