@@ -32,4 +32,5 @@ def test_s21_an_unsigned_event_is_refused(platform: Paths, cluster: Cluster, hea
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
     with pytest.raises(urllib.error.HTTPError) as refused:
         opener.open(request, timeout=10)
-    assert refused.value.code in {400, 401}
+    with refused.value as answer:
+        assert answer.code in {400, 401}
