@@ -16,7 +16,7 @@ LIVE = ("host", "e2e")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test without a tier's marker is a unit test."""
     for item in items:
-        if not any(item.get_closest_marker(name) for name in ("tools", "render", "policy", *LIVE)):
+        if not any(item.get_closest_marker(name) for name in ("tools", "render", "policy", "attacks", *LIVE)):
             item.add_marker(pytest.mark.unit)
 
 

@@ -7,16 +7,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cli import app, console, environments, evidence, lock, process, steps
+from cli import app, console, environments, evidence, lock, process, results, steps
 from cli.failure import BadInput, Failure
 from settings import ROOT, Paths
 
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
+# Run by name before a change that concerns them is done; the command writes down how they ended.
+_NAMED = ("attacks",)
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
@@ -36,12 +38,15 @@ class Tier:
 
 
 TIERS = {
-    "unit": Tier("unit", " and ".join(f"not {name}" for name in (*_BUILT, *_LIVE)), environments=("dev", "dev-ml")),
-    "tools": Tier("tools", "tools", environments=("dev", "dev-ml")),
+    "unit": Tier(
+        "unit", " and ".join(f"not {name}" for name in (*_BUILT, *_LIVE, *_NAMED)), environments=("dev", "dev-ml")
+    ),
+    "tools": Tier("tools", "tools and not attacks", environments=("dev", "dev-ml")),
     "render": Tier("render", "render"),
     "policy": Tier("policy", "policy"),
     "host": Tier("host", "host", platform=True),
     "e2e": Tier("e2e", "e2e", platform=True),
+    "attacks": Tier("attacks", "attacks"),
 }
 
 
@@ -199,6 +204,23 @@ def everything(session: Session) -> None:
     live(session, [TIERS[name] for name in _LIVE])
 
 
+def named(session: Session, tier: Tier) -> None:
+    """A tier that is run by name. How it ended is written into the checkout, unless only a part of it was run."""
+    before, began = session.total, time.monotonic()
+    session.pytest([tier])
+    if session.extra:
+        return
+    found = Count(
+        session.total.passed - before.passed,
+        session.total.failed - before.failed,
+        session.total.skipped - before.skipped,
+    )
+    path = results.path(ROOT, tier.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(results.document(ROOT, tier.name, asdict(found), time.monotonic() - began), encoding="utf-8")
+    console.out().print(f"written: {path.relative_to(ROOT)}", markup=False)
+
+
 def live(session: Session, tiers: list[Tier]) -> None:
     """The tiers that need the platform, which is set up for them and belongs to them until they are done."""
     with lock.session("test"):
@@ -223,11 +245,14 @@ def _act(arguments: argparse.Namespace) -> int:
     if not chosen:
         everything(session)
     else:
-        if any(tier.name in _BUILT for tier in chosen):
+        if any(tier.name in (*_BUILT, *_NAMED) for tier in chosen):
             session.heading("tools")
             Tools(artifacts / "tools.log").wait()
-        if offline := [tier for tier in chosen if not tier.platform]:
+        if offline := [tier for tier in chosen if not tier.platform and tier.name not in _NAMED]:
             session.pytest(offline)
+        for tier in chosen:
+            if tier.name in _NAMED:
+                named(session, tier)
         if needing := [tier for tier in chosen if tier.platform]:
             live(session, needing)
     return session.close()
@@ -238,7 +263,8 @@ def main() -> int:
     parser = app.parser(
         "test",
         "Run the tests of the given tiers. Without any: all that need no cloud, on the platform that this sets up.\n"
-        "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache.",
+        "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name:\n"
+        "attacks, whose result is written to docs/results.",
     )
     parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}")
     argv = sys.argv[1:]

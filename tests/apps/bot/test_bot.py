@@ -8,7 +8,7 @@ import pytest
 
 from mlplatform.pulls.record import Record
 
-pytestmark = pytest.mark.tools
+pytestmark = pytest.mark.attacks
 
 Place = Any
 CHANGE = {"ml/notes.md": "a change that no owner needs to see"}

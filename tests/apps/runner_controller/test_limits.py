@@ -176,6 +176,7 @@ def test_s27_a_password_in_an_index_address_is_masked(forge: Forge) -> None:
     assert forge.step(run, "work").lines == ["installs from https://***@index.example/simple"]
 
 
+@pytest.mark.attacks
 @pytest.mark.parametrize(
     ("name", "script", "said"),
     [
