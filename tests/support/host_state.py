@@ -8,6 +8,7 @@ SECRETS = (
     "argocd-other-webhooks-secret",
     "forge-argocd-token",
     "forge-bot-token",
+    "forge-internal-token",
     "forge-runner-registration-token",
     "forge-webhook-secret",
     "pulumi-passphrase",
