@@ -44,16 +44,19 @@ def tables(saved: str) -> dict[str, set[str]]:
 
 
 def pods(items: Iterable[Mapping[str, Any]], now: datetime) -> list[Pod]:
-    """Those of the cluster's pods that have had an address of their own for long enough."""
+    """Those of the cluster's pods that have an address of their own and a container that has run for long enough.
+
+    A pod is older than that when its node has been started again, and its address is then new.
+    """
     found = []
     for item in items:
         status = item.get("status", {})
-        address, started = status.get("podIP"), status.get("startTime")
-        over = status.get("phase") in {"Succeeded", "Failed"} or "deletionTimestamp" in item["metadata"]
-        if not address or not started or over or item["spec"].get("hostNetwork"):
+        containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        began = [one["state"]["running"]["startedAt"] for one in containers if "running" in one.get("state", {})]
+        if not status.get("podIP") or "deletionTimestamp" in item["metadata"] or item["spec"].get("hostNetwork"):
             continue
-        if (now - datetime.fromisoformat(started)).total_seconds() > GRACE_SECONDS:
-            found.append(Pod(f"{item['metadata']['namespace']}/{item['metadata']['name']}", address))
+        if any((now - datetime.fromisoformat(one)).total_seconds() > GRACE_SECONDS for one in began):
+            found.append(Pod(f"{item['metadata']['namespace']}/{item['metadata']['name']}", status["podIP"]))
     return found
 
 

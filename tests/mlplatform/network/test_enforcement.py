@@ -68,17 +68,22 @@ def test_the_engine_has_worked_once_it_counted_a_sync(text: str, ok: bool) -> No
     assert enforcement.synced(text) is ok
 
 
-def item(**status: Any) -> dict[str, Any]:
-    """A pod that has run for a minute."""
-    began = (NOW - timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
+def item(seconds: float = 60, **status: Any) -> dict[str, Any]:
+    """A pod, made long ago, whose container has run for so many seconds."""
+    began = (NOW - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+    containers = [{"state": {"terminated": {}}}, {"state": {"running": {"startedAt": began}}}]
     return {
         "metadata": {"name": "web", "namespace": "dev"},
         "spec": {},
-        "status": {"phase": "Running", "podIP": "10.1.0.7", "startTime": began, **status},
+        "status": {"podIP": "10.1.0.7", "containerStatuses": containers, **status},
     }
 
 
 def test_pods_with_an_address_of_their_own_are_looked_at() -> None:
     assert enforcement.pods([item()], NOW) == [POD]
     assert enforcement.pods([{**item(), "spec": {"hostNetwork": True}}], NOW) == []
-    assert enforcement.pods([item(podIP=None), item(phase="Succeeded"), item(startTime=NOW.isoformat())], NOW) == []
+    assert enforcement.pods([item(podIP=None), item(containerStatuses=[])], NOW) == []
+
+
+def test_a_container_that_was_just_started_has_time_to_be_seen() -> None:
+    assert enforcement.pods([item(seconds=5)], NOW) == []
