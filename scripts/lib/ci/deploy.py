@@ -92,9 +92,9 @@ def _open(
     path = overlay.path(proposal.app, proposal.stage)
     files = {path: overlay.set_digest(main.read(path), proposal.app, proposal.digest, path)}
     commit = repository.write_commit(main.commit, f"{proposal.title}\n", files)
-    # What is left of an earlier proposal that was closed, or of a run that ended before it opened one.
-    forge.delete_branch(proposal.branch)
-    repository.push(remote, commit, proposal.branch)
+    # An earlier proposal that was closed, or a run that ended before it opened one, left its branch. It is not deleted:
+    # the forge closes the pull requests of a deleted branch some time later, this new one too.
+    repository.push(remote, commit, proposal.branch, replace=True)
     opened = forge.create_pull_request(proposal.title, body(proposal), proposal.branch, MAIN)
     print(f"#{opened.number} {opened.title}: {opened.url}")
     return opened

@@ -112,9 +112,9 @@ class Repository:
         commit = self.git("commit-tree", tree, "-p", parent, variables=author, stdin=message.encode())
         return commit.decode().strip()
 
-    def push(self, remote: Remote, commit: str, branch: str) -> None:
-        """Push a commit to a branch without force. Raises `Moved` where the branch has other commits by now."""
-        reference = f"{commit}:refs/heads/{branch}"
+    def push(self, remote: Remote, commit: str, branch: str, replace: bool = False) -> None:
+        """Push a commit to a branch. Raises `Moved` where the branch has other commits, unless they may be replaced."""
+        reference = f"{'+' if replace else ''}{commit}:refs/heads/{branch}"
         done = self._run(("push", "--quiet", "--no-verify", remote.url, reference), remote.variables(), None)
         if done.returncode == 0:
             return

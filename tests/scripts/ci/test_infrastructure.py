@@ -157,7 +157,12 @@ def make(project: Project, *stacks: str) -> None:
         "[stack.prepare(settings.load_cluster(name), paths, print) for name in sys.argv[1:]]"
     )
     emulated = {"AWS_ENDPOINT_URL": project.variables[EMULATOR], **emulation.credentials(ACCOUNT)}
-    variables = {**os.environ, **project.variables, **emulated, "PYTHONPATH": str(project.root / "infra")}
+    variables = {
+        **os.environ,
+        **project.variables,
+        **emulated,
+        "PYTHONPATH": f"{project.root}/src:{project.root}/infra",
+    }
     subprocess.run([sys.executable, "-c", program, *stacks], cwd=project.root, env=variables, check=True)
 
 
