@@ -34,6 +34,18 @@ def test_s8_the_state_directory_itself_and_disks_in_it_stay_mounted(library: Cal
     assert not {"/srv/state", "/srv/state/containerd", "/srv/state/kubelet/disk"} & set(found)
 
 
+def test_a_folder_that_the_kubelet_mounted_on_itself_is_unmounted(library: Callable[[str], ModuleType]) -> None:
+    own, bound = (
+        "40 21 8:1 /srv/own /srv/own rw - ext4 /dev/vda rw\n",
+        "41 21 8:1 /data /srv/bound rw - ext4 /dev/vda rw\n",
+    )
+    on_a_disk = "42 35 8:16 /kubelet /srv/state/containerd/kubelet rw - ext4 /dev/vdb rw\n"
+    table = TABLE + own + bound + on_a_disk
+    assert library("detached_mounts").mounts_below(table, ["/srv/own", "/srv/bound"]) == ["/srv/own"]
+    found = library("detached_mounts").mounts_below(table, ["/srv/state/containerd/kubelet"])
+    assert found == ["/srv/state/containerd/kubelet"]
+
+
 def test_s8_down_unmounts_only_where_containerd_and_kubelet_mount() -> None:
     """A disk for the buckets is none of them: its mount has the disk's data."""
     role = ROOT / "infra" / "ansible" / "roles" / "teardown"
