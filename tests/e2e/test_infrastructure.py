@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from cli import git, loop
+from components import network_policies
+from components.network_policies import Endpoint
 from emulator.process import Emulator, emulator
 from forge import PullRequest
 from live import Platform, eventually
@@ -31,11 +33,24 @@ def account(live: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     address = live.cluster.kubernetes.node_address
     with emulator(tmp_path_factory.mktemp("aws"), "--prepared", "--address", address, checkout=ROOT) as running:
         owner = _owner(live)
+        admitted = json.dumps(admission(running.url))
         try:
+            live.kubectl.run("apply", "--filename=-", text=admitted)
             owner("POST", {"value": running.url})
             yield running
         finally:
             owner("DELETE", None)
+            live.kubectl.run("delete", "--ignore-not-found", "--filename=-", text=admitted)
+
+
+def admission(url: str) -> dict[str, Any]:
+    """What lets jobs reach the emulator: no fact of the cluster names it, so by default they do not."""
+    return network_policies.policy(
+        "aws-emulator",
+        "runner-controller",
+        {"matchLabels": {"app.kubernetes.io/component": "job"}},
+        egress=network_policies.to_endpoints([Endpoint.of(url)]),
+    )
 
 
 def untagged_days(account: Emulator) -> set[int]:
