@@ -36,6 +36,7 @@ def account(live: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         admitted = json.dumps(admission(running.url))
         try:
             live.kubectl.run("apply", "--filename=-", text=admitted)
+            owner("DELETE", None)  # what a run left that was killed
             owner("POST", {"value": running.url})
             yield running
         finally:

@@ -43,7 +43,7 @@ def test_every_host_service_comes_back_after_a_kill(live: Platform) -> None:
 
 
 def test_applications_leave_unknown_soon_after_the_forge_returns(live: Platform) -> None:
-    for pid in pids("gitea"):
+    for pid in pids(live, "gitea"):
         os.kill(pid, signal.SIGKILL)
     # Compared while nobody answers, it becomes Unknown.
     live.kubectl.run("annotate", "application/root", "-n", "argocd", "argocd.argoproj.io/refresh=hard", "--overwrite")
