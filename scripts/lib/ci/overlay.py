@@ -1,10 +1,8 @@
 """The image digest in a kustomize overlay."""
 
-import re
-
 from ci.document import DocumentError, mapping, parse_yaml, place, sequence
+from mlplatform.releases import DIGEST
 
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 NEW = """apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
