@@ -27,10 +27,17 @@ def variables(cluster: LocalCluster) -> dict[str, str]:
         "AWS_RESPONSE_CHECKSUM_VALIDATION": "WHEN_REQUIRED",
         "AWS_REGION": cluster.object_store.region,
         "DATA_BUCKET": cluster.object_store.data_bucket,
-        "FORGE_KIND": cluster.forge.kind,
-        "FORGE_REPOSITORY": cluster.forge.repository,
-        "FORGE_URL": cluster.forge.url,
+        **forge(cluster),
         "MODELS_BUCKET": cluster.object_store.models_bucket,
         "OBJECT_STORE_ENDPOINT": cluster.object_store.endpoint,
         "REGISTRY_HOST": cluster.registry.host,
+    }
+
+
+def forge(cluster: LocalCluster) -> dict[str, str]:
+    """Which repository on which forge: all that the bot is told."""
+    return {
+        "FORGE_KIND": cluster.forge.kind,
+        "FORGE_REPOSITORY": cluster.forge.repository,
+        "FORGE_URL": cluster.forge.url,
     }

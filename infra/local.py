@@ -13,6 +13,7 @@ from components import argocd as argocd_component
 from components import network_policies
 from components.argocd import NAMESPACE as ARGOCD
 from components.argocd import ArgoCD, ArgoCDArgs
+from components.bot import Bot, BotArgs
 from components.default_deny import DefaultDeny
 from components.gitops_bridge import GitOpsBridge, GitOpsBridgeArgs
 from components.namespaces import Namespaces, NamespacesArgs
@@ -22,6 +23,7 @@ from components.runners import Reach, Runners, RunnersArgs
 from resource_options import after
 from settings import DOMAIN, ROOT, LocalCluster, Paths
 
+BOT = "bot"
 RUNNERS = "runner-controller"
 
 
@@ -34,6 +36,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
         "dvc": {"AWS_ACCESS_KEY_ID": "dvc", "AWS_SECRET_ACCESS_KEY": secret("s3-dvc-secret-key")},
         "forge-runner": {"token": secret("forge-runner-registration-token")},
         "host-environment": host.variables(paths),
+        "proposer": {"token": secret("forge-proposer-token")},
         "release": {
             "AWS_ACCESS_KEY_ID": "release",
             "AWS_SECRET_ACCESS_KEY": secret("s3-release-secret-key"),
@@ -71,6 +74,16 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
         reach=runners_reach(cluster, paths),
     )
 
+    bot_args = BotArgs(
+        namespace=BOT,
+        secret={"token": secret("forge-merge-token"), "webhook-secret": secret("forge-bot-webhook-secret")},
+        people=cluster.people.document,
+        facts=facts.forge(cluster),
+        node_port=cluster.bot.node_port,
+        service_cidr=cluster.kubernetes.service_cidr,
+        forge=[endpoint(cluster.forge.url, cluster)],
+    )
+
     store = cluster.object_store
     ObjectStore(
         "object-store",
@@ -100,12 +113,13 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
     here = pulumi.ResourceOptions(providers=[providers.objects(cluster, paths)])
     labels = {"app.kubernetes.io/managed-by": "pulumi", "app.kubernetes.io/part-of": DOMAIN}
     stages = Namespaces("stages", NamespacesArgs(cluster.stages, labels), here)
-    platform = Namespaces("platform", NamespacesArgs([ARGOCD, RUNNERS], labels), here)
+    platform = Namespaces("platform", NamespacesArgs([ARGOCD, BOT, RUNNERS], labels), here)
     runners = Runners("runners", runners_args, after(here, platform))
+    bot = Bot("bot", bot_args, after(here, platform))
     # Before the stages on the way down: Argo CD would put back what goes.
     argocd = ArgoCD("argocd", argocd_args, after(here, platform, stages))
     GitOpsBridge("gitops", bridge_args, after(here, argocd))
-    DefaultDeny("default-deny", [*cluster.stages, ARGOCD, RUNNERS], after(here, runners, argocd))
+    DefaultDeny("default-deny", [*cluster.stages, ARGOCD, BOT, RUNNERS], after(here, runners, bot, argocd))
 
 
 def endpoint(address: str, cluster: LocalCluster) -> Endpoint:

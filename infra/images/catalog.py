@@ -132,6 +132,16 @@ def images() -> Mapping[str, Image]:
             requirements="runner",
         ),
         Image(
+            "bot",
+            "bot",
+            "latest",
+            ROOT / "apps/bot",
+            base="python",
+            # It judges by the platform's own rules, and carries nothing else of the platform's.
+            files={"src": ROOT / "apps/bot/src", "pulls": ROOT / "src/mlplatform/pulls"},
+            requirements="runner",
+        ),
+        Image(
             "runner-job",
             "runner-job",
             "latest",

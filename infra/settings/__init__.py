@@ -10,6 +10,7 @@ from settings.errors import SettingsError
 from settings.files import AnyCluster, cluster_names, load_cluster, load_local, read_cluster
 from settings.local import LocalCluster
 from settings.paths import DOMAIN, PROJECT, ROOT, Paths
+from settings.people import People
 from settings.section import Section
 from settings.stack_files import check_stack_file
 
@@ -26,6 +27,7 @@ __all__ = [
     "Cluster",
     "LocalCluster",
     "Paths",
+    "People",
     "Section",
     "SettingsError",
     "check_stack_file",

@@ -11,7 +11,7 @@ DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 BUCKET = re.compile(r"[a-z0-9]([a-z0-9-]{1,61}[a-z0-9])")
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 RESERVED_NAMESPACES = frozenset(
-    {"argocd", "default", "kube-node-lease", "kube-public", "kube-system", "runner-controller"}
+    {"argocd", "bot", "default", "kube-node-lease", "kube-public", "kube-system", "runner-controller"}
 )
 
 

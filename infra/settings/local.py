@@ -72,6 +72,12 @@ class ArgoCD(Section):
     node_port: Annotated[int, Field(ge=30000, le=32767)]
 
 
+class Bot(Section):
+    """`node_port`: where the forge wakes the bot that merges."""
+
+    node_port: Annotated[int, Field(ge=30000, le=32767)] = 30444
+
+
 class Runners(Section):
     pools: Annotated[list[Literal["ml-cpu", "ml-gpu"]], Field(min_length=1)]
 
@@ -93,6 +99,7 @@ class LocalCluster(Section):
     forge: Forge
     argocd: ArgoCD
     runners: Runners
+    bot: Bot = Field(default_factory=Bot)
     people: People = Field(default_factory=lambda: People.model_validate(DEFAULT))
 
     @model_validator(mode="after")
@@ -109,6 +116,7 @@ class LocalCluster(Section):
             "registry.host": int(self.registry.host.partition(":")[2] or 80),
             "forge.url": urlsplit(self.forge.url).port,
             "argocd.nodePort": self.argocd.node_port,
+            "bot.nodePort": self.bot.node_port,
         }
         taken: dict[int | None, str] = {}
         for key, port in ports.items():

@@ -10,7 +10,7 @@ from settings.section import Section, refuse_duplicates
 
 ACCOUNT = re.compile(r"[a-z0-9]([a-z0-9._-]{0,38}[a-z0-9])?")
 # The forge's own and the platform's accounts. They approve nothing.
-RESERVED = frozenset({"argocd", "ml-bot", "ml-merge", "ml-proposer", "platform-admin"})
+RESERVED = frozenset({"admin", "argocd", "ml-bot", "ml-merge", "ml-proposer", "platform-admin"})
 
 
 def _account(value: str) -> str:

@@ -72,7 +72,7 @@ def test_a_mistyped_parameter_is_refused_and_named(live: Platform, pulls: dict[s
 
 
 def test_main_takes_no_push(live: Platform) -> None:
-    login = loop.member_login(live.paths)
+    login = loop.member_login(live.cluster, live.paths)
     with loop.Clone(live.member.clone_url, login) as clone:
         commit = loop.commit_file(clone, "direct", "direct", "no\n", "Push to main")
         assert not clone.succeeds("push", "--quiet", live.member.clone_url, f"{commit}:refs/heads/main")

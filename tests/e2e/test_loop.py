@@ -55,7 +55,7 @@ def test_the_report_has_every_step_with_its_time(demo: Report) -> None:
 def test_both_pull_requests_are_merged(demo: Report, live: Platform) -> None:
     assert [pull["merged"] for pull in demo["pull_requests"]] == [True, True]
     training, deployment = (live.member.pull_request(pull["number"]) for pull in demo["pull_requests"])
-    assert (training.author, deployment.author) == (loop.MEMBER, loop.BOT)
+    assert (training.author, deployment.author) == (live.proposer, loop.PROPOSER)
     for pull in (training, deployment):
         status = live.member.status(pull.head_sha, loop.GATE)
         assert status

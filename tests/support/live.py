@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from cli import loop
 from cli.kube import Kubectl
+from cli.people import Cast
 from forge import Forge, PullRequest
 from settings import ROOT, Cluster, Paths
 
@@ -29,6 +30,11 @@ class Platform:
     @property
     def stage(self) -> str:
         return self.cluster.stages[0]
+
+    @property
+    def proposer(self) -> str:
+        """The account of `member`."""
+        return Cast.of(self.cluster.people).proposer
 
     def verb(self, name: str, *arguments: str, root: Path = ROOT, status: int = 0) -> str:
         """Run scripts/<name>, expect its exit status and return its stdout."""
@@ -57,7 +63,7 @@ class Platform:
 
     def propose(self, title: str, change: Callable[[str], str], path: str = loop.PARAMS) -> PullRequest:
         """Open a pull request, as the member, that changes one file of main."""
-        login = loop.member_login(self.paths)
+        login = loop.member_login(self.cluster, self.paths)
         with loop.Clone(self.member.clone_url, login) as clone:
             before = clone.git("show", f"{loop.MAIN}:{path}") + "\n"
             branch = f"test-{time.time_ns()}"
@@ -67,7 +73,7 @@ class Platform:
 
     def amend(self, pull: PullRequest, path: str, content: str) -> str:
         """Push one more commit to a pull request's branch; returns it."""
-        login = loop.member_login(self.paths)
+        login = loop.member_login(self.cluster, self.paths)
         with loop.Clone(self.member.clone_url, login) as clone:
             clone.git(
                 "fetch", "--quiet", self.member.clone_url, f"+refs/heads/{pull.head_branch}:refs/heads/{loop.MAIN}"

@@ -190,7 +190,7 @@ def main() -> None:
         print(f"this forge has no AWS environments: nothing to apply to {stack.name}")
         return
     place = environment.Place.from_variables()
-    client = place.connect(environment.bot_token())
+    client = place.connect(environment.token())
     try:
         job = Job(stack, repository, client, place.run_url(), commit)
         apply(job, root, Store.connect(environment.require("DATA_BUCKET")))

@@ -51,7 +51,8 @@ def propose(
     """
     path = overlay.path(proposal.app, proposal.stage)
     account = forge.account()
-    own = [pull for pull in forge.pull_requests(MAIN) if pull.author == account]
+    # The account that judges proposed, too, before there was one that proposes.
+    own = [pull for pull in forge.pull_requests(MAIN) if pull.author in (account, git.BOT["name"])]
     waiting = [pull for pull in own if pull.head_branch.startswith(proposal.branches)]
     current = next((pull for pull in waiting if pull.head_branch == proposal.branch), None)
     opened = None
@@ -91,7 +92,7 @@ def _open(
 ) -> PullRequest:
     path = overlay.path(proposal.app, proposal.stage)
     files = {path: overlay.set_digest(main.read(path), proposal.app, proposal.digest, path)}
-    commit = repository.write_commit(main.commit, f"{proposal.title}\n", files)
+    commit = repository.write_commit(main.commit, f"{proposal.title}\n", files, author=git.PROPOSER)
     # An earlier proposal that was closed, or a run that ended before it opened one, left its branch. It is not deleted:
     # the forge closes the pull requests of a deleted branch some time later, this new one too.
     repository.push(remote, commit, proposal.branch, replace=True)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from ci.failure import Failure
 
 # A job that gives up is not repeated by anybody, and a forge that is restarted is back within this.
 _PATIENCE_SECONDS = 300.0
-TOKEN_FILE = Path("/var/run/secrets/ml-platform/bot/token")
+# Of the account that judges, and of the one that proposes: the runner mounts one of them into a job that main defines.
+TOKEN_FILES = tuple(Path(f"/var/run/secrets/ml-platform/{account}/token") for account in ("bot", "proposer"))
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout that this code lies in."""
 
@@ -25,17 +26,21 @@ def require(name: str, variables: Mapping[str, str] = os.environ) -> str:
     return value
 
 
-def bot_token(variables: Mapping[str, str] = os.environ, file: Path = TOKEN_FILE) -> str:
-    """The bot's token: BOT_TOKEN, or else the file that the runner mounts into trusted jobs."""
-    if token := variables.get("BOT_TOKEN", "").strip():
-        return token
-    try:
-        token = file.read_text(encoding="utf-8").strip()
-    except OSError:
-        token = ""
-    if not token:
-        raise Failure(f"no bot token: set BOT_TOKEN, or run where the runner mounts {file} (jobs defined on main only)")
-    return token
+def token(variables: Mapping[str, str] = os.environ, files: Sequence[Path] = TOKEN_FILES) -> str:
+    """The token of the account that this job acts as: BOT_TOKEN, or else the file that the runner mounts."""
+    if found := variables.get("BOT_TOKEN", "").strip():
+        return found
+    for file in files:
+        try:
+            if found := file.read_text(encoding="utf-8").strip():
+                return found
+        except OSError:
+            continue
+    places = " or ".join(str(file) for file in files)
+    raise Failure(
+        f"no token: set BOT_TOKEN, or run where the runner mounts {places} (jobs defined on main only; scripts/up "
+        "makes the Secrets that it mounts)"
+    )
 
 
 @dataclass(frozen=True, slots=True)

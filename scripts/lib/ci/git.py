@@ -11,6 +11,7 @@ from pathlib import Path
 from ci.failure import Failure
 
 BOT = {"name": "ml-bot", "email": "ml-bot@users.noreply.localhost"}
+PROPOSER = {"name": "ml-proposer", "email": "ml-proposer@users.noreply.localhost"}
 TIMEOUT = 300.0
 
 
@@ -92,8 +93,15 @@ class Repository:
         output = self.git("diff", "--name-only", "--no-renames", "-z", old, new)
         return [path.decode(errors="replace") for path in output.split(b"\0") if path]
 
-    def write_commit(self, parent: str, message: str, files: Mapping[str, bytes], removed: tuple[str, ...] = ()) -> str:
-        """Make a commit by the bot on top of `parent` and return its sha.
+    def write_commit(
+        self,
+        parent: str,
+        message: str,
+        files: Mapping[str, bytes],
+        removed: tuple[str, ...] = (),
+        author: Mapping[str, str] = BOT,
+    ) -> str:
+        """Make a commit by an account of the platform on top of `parent` and return its sha.
 
         Args:
             files: content by path; they are added or replaced.
@@ -108,8 +116,10 @@ class Repository:
                 blob = self.git("hash-object", "-w", "--stdin", stdin=content).decode().strip()
                 self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", variables=index)
             tree = self.git("write-tree", variables=index).decode().strip()
-        author = {f"GIT_{role}_{key.upper()}": value for role in ("AUTHOR", "COMMITTER") for key, value in BOT.items()}
-        commit = self.git("commit-tree", tree, "-p", parent, variables=author, stdin=message.encode())
+        names = {
+            f"GIT_{role}_{key.upper()}": value for role in ("AUTHOR", "COMMITTER") for key, value in author.items()
+        }
+        commit = self.git("commit-tree", tree, "-p", parent, variables=names, stdin=message.encode())
         return commit.decode().strip()
 
     def push(self, remote: Remote, commit: str, branch: str, replace: bool = False) -> None:

@@ -191,7 +191,7 @@ class Job:
 
 def main() -> None:
     place = environment.Place.from_variables()
-    token = environment.bot_token()
+    token = environment.token()
     root = environment.ROOT
     job = Job(
         repository=git.Repository(root),

@@ -247,7 +247,7 @@ def pull_requests(forge: Forge, payload: dict[str, Any]) -> list[PullRequest]:
 
 def main() -> None:
     place = environment.Place.from_variables()
-    token = environment.bot_token()
+    token = environment.token()
     job = Job(
         forge=place.connect(token),
         repository=git.Repository(environment.ROOT),

@@ -14,9 +14,11 @@ INPUTS = (
     "argocd/install",
     "argocd/root.yaml",
     "argocd/projects",
+    "apps/bot",
     "apps/runner-controller",
     "requirements",
     "scripts/lib",
+    "src",
     "Pulumi.yaml",
     "pyproject.toml",
 )

@@ -18,9 +18,9 @@ from mlplatform.network import egress, enforcement
 from settings import Cluster, Paths, SettingsError
 
 # Applications that scripts/up itself brings up; those of the stages come with their first deployment.
-PLATFORM_APPLICATIONS = ("root", "runner-controller")
+PLATFORM_APPLICATIONS = ("root", "bot", "runner-controller")
 # Namespaces of the platform's own, beside those of the stages.
-PLATFORM_NAMESPACES = (applications.NAMESPACE, "runner-controller")
+PLATFORM_NAMESPACES = (applications.NAMESPACE, "bot", "runner-controller")
 DEFAULT_DENY = "default-deny"
 CERTIFICATES = "certificates"
 _SECONDS = 5.0
@@ -64,9 +64,9 @@ def probes(cluster: Cluster, paths: Paths) -> list[Probe]:
     ]
 
 
-def all_of(cluster: Cluster, paths: Paths) -> list[Check]:
-    """Run every probe at once; the order of the answers is that of `probes`."""
-    return at_once(probes(cluster, paths))
+def all_of(cluster: Cluster, paths: Paths, *more: Probe) -> list[Check]:
+    """Run every probe at once, and `more`; the order of the answers is that of `probes`."""
+    return at_once([*probes(cluster, paths), *more])
 
 
 def at_once(every: Iterable[Probe]) -> list[Check]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from cli import health
+from cli import health, people
 from cli.applications import Application
 from cli.failure import Failure
 from cli.kube import Kubectl
@@ -21,7 +21,8 @@ class Link:
 
 def forge(cluster: Cluster, paths: Paths) -> Link:
     """The repository on the forge."""
-    login = f"member, password: cat {paths.secrets / 'forge-member-password'}"
+    names = [people.password(name) for name in cluster.people.all]
+    login = f"{' or '.join(cluster.people.all)}, passwords: cat {' '.join(str(paths.secrets / name) for name in names)}"
     return Link("forge", f"{cluster.forge.url}/{cluster.forge.repository}", login)
 
 

@@ -14,20 +14,22 @@ from typing import Any
 
 import yaml
 
-import forge
-from cli import applications, environments, git, health, kube, links, process
+from cli import applications, environments, git, health, kube, links, people, process
 from cli.applications import Application
 from cli.failure import Failure
 from cli.kube import Kubectl
+from cli.people import Cast
 from cli.steps import Context, Step
 from digits import propose
-from forge import Forge, ForgeError, PullRequest
+from forge import Forge, PullRequest
 from settings import ROOT, Cluster, Paths
 
 MAIN = "main"
 GATE = "quality-gate"
-MEMBER = "member"
+READY = "ready"
 BOT = "ml-bot"
+PROPOSER = "ml-proposer"
+MERGER = "ml-merge"
 APP = "classifier"
 BRANCH_PREFIX = "demo-"
 PARAMS = "ml/params.yaml"
@@ -35,6 +37,7 @@ METRICS = "ml/metrics.json"
 
 _TRAIN_SECONDS = 1500  # the first job of a pool downloads torch
 _GATE_SECONDS = 600
+_MERGE_SECONDS = 900  # a branch that is brought up to date is judged anew
 _RELEASE_SECONDS = 900
 _SYNC_SECONDS = 300
 
@@ -74,9 +77,9 @@ class Loop:
             ("propose", "Open a training pull request", self.propose),
             ("train", "Train in a runner pod", self.train),
             ("report", "Report and judge", self.report),
-            ("merge", "Merge the training pull request", self.merge),
+            ("merge", "Approve the training pull request; the bot merges it", self.merge),
             ("release", "Package the model and propose its deployment", self.release),
-            ("deploy", "Merge the deploy pull request", self.deploy),
+            ("deploy", "Approve the deploy pull request; the bot merges it", self.deploy),
             ("sync", f"Deploy to {self.stage} through Argo CD", self.sync),
             ("predict", "Ask the deployed model", self.predict),
         ]
@@ -89,7 +92,7 @@ class Loop:
         return steps
 
     def propose(self, context: Context) -> str:
-        """Push a branch with one change of the parameters, as the member, and open its pull request."""
+        """Push a branch with one change of the parameters, as a person, and open its pull request."""
         self._close_leftovers(context)
         with self._clone() as clone:
             text = clone.git("show", f"{MAIN}:{PARAMS}") + "\n"
@@ -117,7 +120,7 @@ class Loop:
         return self._status(pull)
 
     def merge(self, context: Context) -> str:
-        """Merge as an ordinary member: by every rule that protects main."""
+        """Have somebody else approve, and the bot merge: by every rule that protects main."""
         self.training, self.merged = self._merge(context, self._pull(self.training))
         return self.merged[:10]
 
@@ -137,7 +140,7 @@ class Loop:
         return self.digest[:19]
 
     def deploy(self, context: Context) -> str:
-        """Merge the bot's deploy pull request, once the gate has passed it."""
+        """Approve the platform's deploy pull request, once the gate has passed it."""
         pull = self._await_gate(context, self._pull(self.deployment))
         self.deployment, self.deployed = self._merge(context, pull)
         self.digest = self._digest_at(self.deployed)
@@ -195,7 +198,7 @@ class Loop:
         return [{"number": one.number, "title": one.title, "url": one.url, "merged": one.merged} for one in pulls]
 
     def _clone(self) -> "Clone":
-        return Clone(self.member.clone_url, member_login(self.paths))
+        return Clone(self.member.clone_url, member_login(self.cluster, self.paths))
 
     def _pull(self, pull: PullRequest | None) -> PullRequest:
         assert pull is not None, "the step before makes it"
@@ -204,7 +207,7 @@ class Loop:
     def _close_leftovers(self, context: Context) -> None:
         """A demo that was interrupted left its pull request open, and nobody will go on with it."""
         for pull in self.member.pull_requests(MAIN):
-            if pull.author == MEMBER and pull.head_branch.startswith(BRANCH_PREFIX):
+            if pull.author == Cast.of(self.cluster.people).proposer and pull.head_branch.startswith(BRANCH_PREFIX):
                 self.member.close_pull_request(pull.number)
                 context.say(f"closed #{pull.number}, which an interrupted demo left")
 
@@ -268,39 +271,42 @@ class Loop:
         return status.description if status else ""
 
     def _merge(self, context: Context, pull: PullRequest) -> tuple[PullRequest, str]:
-        """Merge, after bringing the branch up to date as often as main moved meanwhile."""
-        for _ in range(3):
-            if not self._is_behind(pull):
-                break
-            context.say(f"main moved: bringing #{pull.number} up to date")
-            self._bring_up_to_date(pull)
-            pull = self._await_gate(context, self.member.pull_request(pull.number))
-        try:
-            merged = self.member.merge_pull_request(pull.number, pull.head_sha)
-            self.merged_at = time.monotonic()
-        except ForgeError as error:
-            raise Failure(f"#{pull.number} could not be merged: {error}", f"see {pull.url}") from None
-        return self.member.pull_request(pull.number), merged
+        """Approve, and wait until the bot has merged; the pull request then, and the merge commit."""
+        context.say(f"#{pull.number} {people.approve(self.cluster, self.paths, pull.number, pull.head_sha)}")
+        number, latest = pull.number, pull
 
-    def _is_behind(self, pull: PullRequest) -> bool:
-        with self._clone() as clone:
-            clone.git("fetch", "--quiet", self.member.clone_url, f"+refs/heads/{pull.head_branch}:refs/pulls/head")
-            return not clone.succeeds("merge-base", "--is-ancestor", MAIN, "refs/pulls/head")
+        def state() -> str | None:
+            nonlocal latest
+            latest = self.member.pull_request(number)
+            if latest.merged:
+                return None
+            if not latest.open:
+                raise Failure(f"#{number} was closed", f"see {latest.url}")
+            gate, ready = (self.member.status(latest.head_sha, context) for context in (GATE, READY))
+            if gate and gate.state not in ("pending", "success"):
+                raise Failure(f"{GATE} refuses #{number}: {gate.description}", f"read the report on {latest.url}")
+            return ready.description if ready else f"{MERGER} has not looked at {latest.head_sha[:10]} yet"
 
-    def _bring_up_to_date(self, pull: PullRequest) -> None:
-        with self._clone() as clone:
-            clone.git("fetch", "--quiet", self.member.clone_url, f"+refs/heads/{pull.head_branch}:refs/pulls/head")
-            tree = clone.git(
-                "merge-tree", "--write-tree", "refs/pulls/head", MAIN, fix=f"resolve the conflict on {pull.url}"
-            )
-            message = f"Merge main into {pull.head_branch}\n"
-            commit = clone.git("commit-tree", tree, "-p", "refs/pulls/head", "-p", MAIN, text=message)
-            clone.git("push", "--quiet", self.member.clone_url, f"{commit}:refs/heads/{pull.head_branch}")
+        context.until(
+            state,
+            seconds=_MERGE_SECONDS,
+            every=0.5,
+            otherwise=lambda: Failure(
+                f"#{number} was not merged within {_MERGE_SECONDS // 60} minutes: {context.now}",
+                f"see {latest.url}; kubectl -n bot logs deployment/bot",
+            ),
+        )
+        self.merged_at = time.monotonic()
+        return latest, latest.merge_sha
 
     def _find_deployment(self, after: int) -> PullRequest | None:
-        """The bot's pull request that sets the stage's digest and is younger than pull request `after`."""
+        """The platform's pull request that sets the stage's digest and is younger than pull request `after`."""
         for pull in self.member.pull_requests(MAIN):
-            if pull.author == BOT and pull.number > after and self.overlay in self.member.changed_files(pull.number):
+            if (
+                pull.author == PROPOSER
+                and pull.number > after
+                and self.overlay in self.member.changed_files(pull.number)
+            ):
                 return pull
         return None
 
@@ -338,7 +344,7 @@ class Clone:
         self._folder = tempfile.TemporaryDirectory(prefix="ml-platform-demo-")
 
     def __enter__(self) -> git.Repository:
-        variables = {"GIT_TERMINAL_PROMPT": "0", **identity(), **self._login.environment(self._url)}
+        variables = {"GIT_TERMINAL_PROMPT": "0", **identity(self._login.user), **self._login.environment(self._url)}
         repository = git.Repository(Path(self._folder.name), variables)
         try:
             repository.git("init", "--quiet", "--bare", f"--initial-branch={MAIN}", ".")
@@ -352,7 +358,7 @@ class Clone:
         self._folder.cleanup()
 
 
-def identity(name: str = MEMBER) -> dict[str, str]:
+def identity(name: str) -> dict[str, str]:
     """Variables that name the author of commits."""
     mail = f"{name}@users.noreply.localhost"
     return {
@@ -416,18 +422,16 @@ def predict(address: str, png: bytes) -> dict[str, Any]:
 
 
 def member(cluster: Cluster, paths: Paths) -> Forge:
-    """The forge as the ordinary member sees it."""
-    login = member_login(paths)
-    credentials = forge.Password(login.user, login.password)
-    return forge.connect(cluster.forge.kind, cluster.forge.url, cluster.forge.repository, credentials)
+    """The forge as the person sees it who proposes."""
+    return people.connect(cluster, paths, Cast.of(cluster.people).proposer)
 
 
-def member_login(paths: Paths) -> git.Login:
-    """The ordinary member's account."""
-    return git.Login(MEMBER, paths.secret("forge-member-password"))
+def member_login(cluster: Cluster, paths: Paths) -> git.Login:
+    """The account of the person who proposes."""
+    return people.login(paths, Cast.of(cluster.people).proposer)
 
 
 def job_log(cluster: Cluster, paths: Paths, job: int) -> list[str]:
     """The log of a workflow job, [] when there is none (yet)."""
     url = f"{cluster.forge.url}/api/v1/repos/{cluster.forge.repository}/actions/jobs/{job}/logs"
-    return health.content(url, login=member_login(paths).basic, limit=2**20).splitlines()
+    return health.content(url, login=member_login(cluster, paths).basic, limit=2**20).splitlines()

@@ -4,13 +4,14 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli import app, applications, console, disk, health, links, memory, merge_anyway
+from cli import app, applications, console, disk, health, links, memory, merge_anyway, merging
 from cli.applications import Application
 from cli.down import human
 from cli.failure import Failure
@@ -59,7 +60,7 @@ class Status:
 
 def read(cluster: Cluster, paths: Paths) -> Status:
     """Look at everything; what cannot be seen is said in `problem`."""
-    checks = [*health.all_of(cluster, paths), *disk.checks(disk.folders(paths))]
+    checks = [*health.all_of(cluster, paths, partial(merging.check, cluster, paths)), *disk.checks(disk.folders(paths))]
     kubectl = Kubectl(paths)
     found: list[Application] = []
     problem = ""
@@ -100,7 +101,7 @@ def show(status: Status, shown: Console) -> None:
         services.add_row(check.name, _mark(check), escape(check.detail))
     shown.print(services, soft_wrap=False)
     for check in status.checks:
-        if check.fix and (check.ok or check.name.startswith("disk")):
+        if check.fix and (check.ok or check.name.startswith(("disk", merging.NAME))):
             shown.print(f"{check.name}: {check.fix}", markup=False)
     shown.print()
     if status.applications:

@@ -5,21 +5,26 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
 
+import forge
 import kept_buckets
 import stack
-from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock
+from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock, merging
 from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
 from cli.steps import Context, Runner, Step
 from environment import environment
+from forge import ForgeError
 from mlplatform.host import folders
 from settings import ROOT, Cluster, Paths
 
 DATA_GROUP = "data"
+BOT = "bot"
+ROOT_APPLICATION = "root"
 _APPLICATIONS_SECONDS = 600
 
 
@@ -57,6 +62,7 @@ class Setup:
             Step("stack", "Provision the stack", self._stack, after=("host",)),
             Step("data", "Seed the data set", self._data, after=("data-environment", "stack")),
             Step("applications", "Wait for Argo CD's Applications", self._applications, after=("first-push", "stack")),
+            Step("bot", "Let the bot alone merge", self._bot, after=("applications",)),
         ]
 
     def reason(self) -> str:
@@ -68,7 +74,7 @@ class Setup:
             return "no setup has finished here since the last change or scripts/down"
         if recorded != fingerprint.of_checkout(ROOT):
             return "what the platform is made from has changed"
-        checks = health.all_of(self.cluster, self.paths)
+        checks = health.all_of(self.cluster, self.paths, partial(merging.check, self.cluster, self.paths))
         # Those are well until their very end, but only a run of Ansible renews them.
         wrong = [check for check in checks if not check.ok or (check.name == health.CERTIFICATES and check.fix)]
         return f"{wrong[0].name}: {wrong[0].detail}" if wrong else ""
@@ -169,6 +175,33 @@ class Setup:
         variables["PYTHONPATH"] = os.pathsep.join([str(ROOT / "ml" / "src"), str(ROOT / "infra")])
         return context.command(python, "-m", "digits.seed", environment=variables, folder=ROOT / "ml").splitlines()[-1]
 
+    def _main_has(self, app: str) -> bool:
+        """Whether the forge's main has one of the platform's own services."""
+        login = self._forge_login()
+        credentials = forge.Password(login.user, login.password)
+        where = self.cluster.forge
+        client = forge.connect(where.kind, where.url, where.repository, credentials, patience=60)
+        try:
+            return client.read_file(f"apps/{app}/overlays/platform/kustomization.yaml", "main") is not None
+        except ForgeError as error:
+            raise Failure(
+                f"the forge does not say whether main has apps/{app}: {error}", "run scripts/up again"
+            ) from None
+        finally:
+            client.close()
+
+    def _bot(self, context: Context) -> str:
+        """Main is the bot's only once it works: before that, nobody could merge what brings it."""
+        if merging.check(self.cluster, self.paths).ok:
+            return "main is the bot's"
+        if not self._main_has(BOT):
+            context.say(
+                "the forge's main has no apps/bot yet, so whoever may push may merge: merge this checkout into it"
+            )
+            return "main has no bot"
+        ansible.playbook(context, "forge_bot.yml", self.cluster.name, self.paths)
+        return "main is the bot's from now on"
+
     def _applications(self, context: Context) -> None:
         kubectl = Kubectl(self.paths)
         wanted: dict[str, str] = json.loads((self.paths.state / "images.json").read_text(encoding="utf-8"))
@@ -178,6 +211,9 @@ class Setup:
         for application in applications.all_of(kubectl):
             applications.refresh(kubectl, application.name)
 
+        # One that the forge's main does not have yet comes with the merge of this checkout into it.
+        expected = [name for name in health.PLATFORM_APPLICATIONS if name == ROOT_APPLICATION or self._main_has(name)]
+
         def waits_for() -> str | None:
             for one in applications.sets(kubectl):
                 if one.error:
@@ -185,7 +221,7 @@ class Setup:
                 if one.error or one.refreshing:
                     return f"ApplicationSet {one.name}: {one.error or 'generates its Applications'}"
             found = {one.name: one for one in applications.all_of(kubectl)}
-            for name in health.PLATFORM_APPLICATIONS:
+            for name in expected:
                 if name not in found:
                     return f"{name} does not exist yet"
                 if found[name].refreshing:

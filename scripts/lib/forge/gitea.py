@@ -15,6 +15,8 @@ class Gitea(RestForge):
         repository: `owner/name`.
     """
 
+    APPROVAL = "APPROVED"
+
     def __init__(self, url: str, repository: str, credentials: Credentials | None, patience: float = 0.0) -> None:
         url = url.rstrip("/")
         super().__init__(url, f"{url}/api/v1", repository, credentials, patience)

@@ -15,6 +15,8 @@ class GitHub(RestForge):
         repository: `owner/name`.
     """
 
+    APPROVAL = "APPROVE"
+
     def __init__(self, url: str, repository: str, credentials: Credentials | None, patience: float = 0.0) -> None:
         url = url.rstrip("/")
         api = "https://api.github.com" if url == "https://github.com" else f"{url}/api/v3"

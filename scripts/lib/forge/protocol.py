@@ -41,6 +41,9 @@ class Forge(Protocol):
         A forge that is still computing whether the pull request merges is asked again for `patience` seconds.
         """
 
+    def approve(self, number: int, head_sha: str) -> None:
+        """Approve a pull request as it is at `head_sha`."""
+
     def changed_files(self, number: int) -> list[str]:
         """Paths that the pull request changes, old names of renamed files included."""
 

@@ -17,6 +17,9 @@ MERGE_INTERVAL = 1.0
 class RestForge:
     """Shared implementation of `forge.Forge`; the subclasses add what differs."""
 
+    APPROVAL: str
+    """What the forge calls an approving review."""
+
     def __init__(
         self, url: str, api: str, repository: str, credentials: Credentials | None, patience: float = 0.0
     ) -> None:
@@ -65,6 +68,10 @@ class RestForge:
 
     def _merge(self, number: int, head_sha: str) -> None:
         raise NotImplementedError
+
+    def approve(self, number: int, head_sha: str) -> None:
+        review = {"event": self.APPROVAL, "commit_id": head_sha}
+        self._api.json("POST", f"{self._repo}/pulls/{number}/reviews", review)
 
     def _not_yet_mergeable(self, error: ForgeError) -> bool:
         raise NotImplementedError

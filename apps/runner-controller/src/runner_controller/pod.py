@@ -229,5 +229,6 @@ def _grant(spec: dict[str, Any], container: dict[str, Any], secret: str, mount_p
         container.setdefault("envFrom", []).append({"secretRef": {"name": secret}})
         return
     volume = f"trusted-{secret}"
-    spec.setdefault("volumes", []).append({"name": volume, "secret": {"secretName": secret}})
+    # A job that lacks its token can say so; a pod that lacks its volume never starts.
+    spec.setdefault("volumes", []).append({"name": volume, "secret": {"secretName": secret, "optional": True}})
     container.setdefault("volumeMounts", []).append({"name": volume, "mountPath": mount_path, "readOnly": True})
