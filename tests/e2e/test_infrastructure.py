@@ -88,13 +88,6 @@ def judged(live: Platform, sha: str, context: str) -> tuple[str, str]:
     return eventually(ended, SECONDS, f"{context} of {sha[:10]}", every=3)
 
 
-def merged(live: Platform, pull: PullRequest) -> str:
-    """Merge once the status that main requires has passed; the merge commit."""
-    state, description = live.gate(pull, SECONDS)
-    assert state == "success", description
-    return live.member.merge_pull_request(pull.number, pull.head_sha)
-
-
 def kept_days(days: int) -> Callable[[str], str]:
     """Changes for how long the shared stack keeps untagged images."""
     return lambda text: re.sub(r"untaggedImageDays: \d+", f"untaggedImageDays: {days}", text)
@@ -132,7 +125,7 @@ def test_a_change_is_previewed_and_its_merge_applied(
     assert "aws:ecr/lifecyclePolicy:LifecyclePolicy" in comment.body
     assert untagged_days(account) == {DAYS}
 
-    sha = merged(live, pull)
+    sha = live.merge(pull, SECONDS)
     state, description = judged(live, sha, f"apply/{STACK}")
     assert state == "success", description
     assert untagged_days(account) == {DAYS + 1}
@@ -146,6 +139,6 @@ def test_main_is_left_as_it_was(live: Platform, account: Emulator, opened: list[
     opened.append(live.propose("Keep untagged images as before", kept_days(DAYS), FILE))
     pull = opened[-1]
     assert judged(live, pull.head_sha, "infrastructure")[0] == "success"
-    sha = merged(live, pull)
+    sha = live.merge(pull, SECONDS)
     assert judged(live, sha, f"apply/{STACK}")[0] == "success"
     assert untagged_days(account) == {DAYS}

@@ -52,7 +52,9 @@ def test_main_is_bound_for_everybody(admin: Client, repository: str) -> None:
     assert rule["block_admin_merge_override"]
     assert rule["block_on_outdated_branch"]
     assert rule["enable_status_check"]
-    assert rule["status_check_contexts"] == ["quality-gate"]
+    assert rule["status_check_contexts"] == ["ready"]
+    assert rule["enable_merge_whitelist"]
+    assert rule["merge_whitelist_usernames"] == ["ml-merge"]
 
 
 def test_not_even_the_administrator_commits_to_main(admin: Client, repository: str) -> None:
@@ -63,16 +65,27 @@ def test_not_even_the_administrator_commits_to_main(admin: Client, repository: s
     assert admin.ask(f"{repository}/contents/bypass.txt?ref=main")[0] == 404
 
 
-@pytest.mark.parametrize(("account", "permission"), [("ml-bot", "write"), ("argocd", "read"), ("member", "write")])
+@pytest.mark.parametrize(
+    ("account", "permission"),
+    [
+        ("argocd", "read"),
+        ("member", "write"),
+        ("ml-bot", "write"),
+        ("ml-merge", "write"),
+        ("ml-proposer", "write"),
+        ("owner", "write"),
+    ],
+)
 def test_accounts_have_no_more_than_they_need(admin: Client, repository: str, account: str, permission: str) -> None:
     assert admin.ask(f"{repository}/collaborators/{account}/permission")[1]["permission"] == permission
     assert not admin.ask(f"users/{account}")[1]["is_admin"]
 
 
-def test_the_bots_token_reaches_its_repository_and_nothing_else(
-    forge_api: str, repository: str, secrets: dict[str, str]
+@pytest.mark.parametrize("name", ["bot", "merge", "proposer"])
+def test_a_token_reaches_its_repository_and_nothing_else(
+    forge_api: str, repository: str, secrets: dict[str, str], name: str
 ) -> None:
-    bot = Client(forge_api, f"token {secrets['forge-bot-token']}")
+    bot = Client(forge_api, f"token {secrets[f'forge-{name}-token']}")
     assert bot.ask(repository)[0] == 200
     assert bot.ask("user/settings", "PATCH", {"full_name": "somebody else"})[0] == 403
     assert bot.ask("admin/users")[0] == 403
@@ -86,7 +99,25 @@ def test_argo_cds_token_reads_and_does_not_write(forge_api: str, repository: str
 
 
 def test_a_push_to_main_tells_argo_cd(admin: Client, repository: str, cluster: Cluster) -> None:
-    (hook,) = admin.ask(f"{repository}/hooks")[1]
-    assert hook["config"]["url"] == f"https://{cluster.kubernetes.node_address}:{cluster.argocd.node_port}/api/webhook"
+    hooks = {hook["config"]["url"]: hook for hook in admin.ask(f"{repository}/hooks")[1]}
+    node = cluster.kubernetes.node_address
+    assert set(hooks) == {
+        f"https://{node}:{cluster.argocd.node_port}/api/webhook",
+        f"http://{node}:{cluster.bot.node_port}/webhook",
+    }
+    hook = hooks[f"https://{node}:{cluster.argocd.node_port}/api/webhook"]
     assert hook["active"]
     assert hook["events"] == ["push"]
+
+
+def test_the_bot_is_woken_by_what_it_judges_and_by_nobody_else(
+    admin: Client, repository: str, cluster: Cluster
+) -> None:
+    url = f"http://{cluster.kubernetes.node_address}:{cluster.bot.node_port}"
+    [hook] = [one for one in admin.ask(f"{repository}/hooks")[1] if one["config"]["url"] == f"{url}/webhook"]
+    assert hook["active"]
+    assert set(hook["events"]) > {"push", "status", "issue_comment", "pull_request", "pull_request_review"}
+    request = urllib.request.Request(f"{url}/webhook", b"{}", {"X-Gitea-Signature": "0" * 64}, method="POST")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        NO_PROXY.open(request, timeout=30)
+    assert refused.value.code == 401

@@ -8,7 +8,10 @@ SECRETS = (
     "argocd-other-webhooks-secret",
     "forge-argocd-token",
     "forge-bot-token",
+    "forge-bot-webhook-secret",
     "forge-internal-token",
+    "forge-merge-token",
+    "forge-proposer-token",
     "forge-runner-registration-token",
     "forge-webhook-secret",
     "pulumi-passphrase",
@@ -18,7 +21,8 @@ SECRETS = (
     "s3-release-secret-key",
 )
 IMAGES = {
-    name: f"sha256:{digit * 64}" for name, digit in (("python", "1"), ("runner-controller", "2"), ("runner-job", "3"))
+    name: f"sha256:{digit * 64}"
+    for name, digit in (("python", "1"), ("runner-controller", "2"), ("runner-job", "3"), ("bot", "4"))
 }
 
 

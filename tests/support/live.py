@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cli import loop
+from cli import loop, people
 from cli.kube import Kubectl
 from cli.people import Cast
 from forge import Forge, PullRequest
@@ -91,6 +91,18 @@ class Platform:
             return (status.state, status.description) if status and status.state != "pending" else None
 
         return eventually(judged, seconds, f"quality gate of #{pull.number}")
+
+    def merge(self, pull: PullRequest, seconds: float = 900) -> str:
+        """Have the gate pass it, another person approve it and the bot merge it; the merge commit."""
+        state, description = self.gate(pull, seconds)
+        assert state == "success", description
+        people.approve(self.cluster, self.paths, pull.number, self.member.pull_request(pull.number).head_sha)
+
+        def merged() -> str | None:
+            found = self.member.pull_request(pull.number)
+            return found.merge_sha if found.merged else None
+
+        return eventually(merged, seconds, f"the merge of #{pull.number}")
 
     def drop(self, pull: PullRequest) -> None:
         """Close a pull request and delete its branch."""

@@ -21,8 +21,8 @@ class Link:
 
 def forge(cluster: Cluster, paths: Paths) -> Link:
     """The repository on the forge."""
-    names = [people.password(name) for name in cluster.people.all]
-    login = f"{' or '.join(cluster.people.all)}, passwords: cat {' '.join(str(paths.secrets / name) for name in names)}"
+    file = paths.secrets / people.password("NAME")
+    login = f"{' or '.join(cluster.people.all)}, password: cat {file}"
     return Link("forge", f"{cluster.forge.url}/{cluster.forge.repository}", login)
 
 

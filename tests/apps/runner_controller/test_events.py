@@ -31,8 +31,8 @@ def workflow(name: str, events: str) -> str:
 
 MAIN = {
     ".github/workflows/change.yml": workflow("change", "{pull_request: {}}"),
-    ".github/workflows/judge.yml": workflow(
-        "judge",
+    ".github/workflows/report.yml": workflow(
+        "report",
         "{pull_request_target: {}, push: {branches: [main]}, workflow_run: {workflows: [change], types: [completed]}}",
     ),
     ".github/workflows/release.yml": workflow("release", "{push: {branches: [main]}}"),
@@ -45,7 +45,7 @@ HELD_BY_OTHERS = ["bot no", "token no"]
 def main(forge: Forge) -> str:
     """The commit of main, whose own workflows ended."""
     sha = forge.push("main", MAIN)
-    for name in ("judge.yml", "release.yml"):
+    for name in ("report.yml", "release.yml"):
         forge.finished(forge.run_of(name, sha))
     return sha
 
@@ -77,7 +77,7 @@ def open_pull_request(forge: Forge, head: str, base: str = "main", user: str = "
 
 
 def test_push_on_main_is_trusted(forge: Forge, main: str) -> None:
-    lines = told(forge, forge.run_of("judge.yml", main))
+    lines = told(forge, forge.run_of("report.yml", main))
     assert lines == [f"event push sha {main} key dvc", *HELD_BY_TRUSTED]
     lines = told(forge, forge.run_of("release.yml", main))
     assert lines == [f"event push sha {main} key release", *HELD_BY_TRUSTED]
@@ -90,9 +90,9 @@ def test_pull_request_is_judged_by_mains_workflows(
     open_pull_request(forge, "feature")
     lines = told(forge, run_by("change.yml", "pull_request"))
     assert lines == [f"event pull_request sha {head} key dvc", *HELD_BY_OTHERS]
-    lines = told(forge, run_by("judge.yml", "pull_request_target"))
+    lines = told(forge, run_by("report.yml", "pull_request_target"))
     assert lines == [f"event pull_request_target sha {main} key dvc", *HELD_BY_TRUSTED]
-    lines = told(forge, run_by("judge.yml", "workflow_run"))
+    lines = told(forge, run_by("report.yml", "workflow_run"))
     assert lines == [f"event workflow_run sha {main} key dvc", *HELD_BY_TRUSTED]
 
 
@@ -105,7 +105,7 @@ def test_branch_cannot_trust_itself(forge: Forge, main: str, run_by: Callable[[s
     open_pull_request(forge, "greedy")
     lines = told(forge, run_by("release.yml", "pull_request"))
     assert lines == [f"event pull_request sha {head} key dvc", *HELD_BY_OTHERS]
-    lines = told(forge, run_by("judge.yml", "pull_request_target"))
+    lines = told(forge, run_by("report.yml", "pull_request_target"))
     assert lines == [f"event pull_request_target sha {main} key dvc", *HELD_BY_TRUSTED]
     after_runs = [run["path"] for run in forge.runs() if forge.trigger(run) == "workflow_run"]
     assert not [path for path in after_runs if path.startswith("release.yml@")]
@@ -129,7 +129,7 @@ def test_fork_never_runs(
     assert forge.finished(run)["conclusion"] == "failure"
     assert "Refused: the pull request comes from a fork" in forge.log(run)
     # What judges it is main's own.
-    lines = told(forge, run_by("judge.yml", "pull_request_target"))
+    lines = told(forge, run_by("report.yml", "pull_request_target"))
     assert lines == [f"event pull_request_target sha {main} key dvc", *HELD_BY_TRUSTED]
 
 

@@ -78,14 +78,24 @@ def test_untrusted_job_gets_neither_token_nor_secrets(pool: Pool) -> None:
     assert checkout["command"] == ["run-job", "checkout"]
 
 
-def test_trusted_job_gets_the_bots_token_as_a_file(pool: Pool) -> None:
-    record, pod, _ = made(pool, Trust.TRUSTED)
+def test_the_gate_gets_the_judges_token_as_a_file(pool: Pool) -> None:
+    record, pod, _ = made(pool, Trust.TRUSTED, "report.yml")
     [job] = pod["spec"]["containers"]
     assert "token" in payload_keys(pod, "job")
     mount = {"name": "trusted-bot", "mountPath": "/var/run/secrets/ml-platform/bot", "readOnly": True}
     assert mount in job["volumeMounts"]
     assert sources(job) == ["host-environment", "dvc"]
     assert record.masked == ("dvc", "host-environment", "bot")
+    # A job whose token is missing says so; a pod whose volume is missing never starts.
+    [volume] = [one for one in pod["spec"]["volumes"] if one["name"] == "trusted-bot"]
+    assert volume["secret"] == {"secretName": "bot", "optional": True}
+
+
+@pytest.mark.parametrize("workflow", ["release.yml", "apply.yml", "train.yml", "anything.yml"])
+def test_s2_the_judges_token_is_the_gates_alone(pool: Pool, workflow: str) -> None:
+    _, pod, _ = made(pool, Trust.TRUSTED, workflow)
+    held = {one["name"] for one in pod["spec"]["volumes"] if one["name"].startswith("trusted-")}
+    assert held == ({"trusted-proposer"} if workflow in ("release.yml", "apply.yml") else set())
 
 
 def test_release_overrides_what_every_job_has(pool: Pool) -> None:

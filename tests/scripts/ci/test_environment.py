@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from ci.environment import Place, bot_token, event, require
+from ci.environment import Place, event, require, token
 from ci.failure import Failure
 
 
-def test_the_token_comes_from_the_variable_before_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text("from-file\n")
+def test_the_token_comes_from_the_variable_before_a_file(tmp_path: Path) -> None:
+    judge, proposer = tmp_path / "judge", tmp_path / "proposer"
+    proposer.write_text("of the proposer\n")
 
-    assert bot_token({"BOT_TOKEN": "from-variable"}, file) == "from-variable"
-    # An Actions secret that does not exist is an empty text.
-    assert bot_token({"BOT_TOKEN": ""}, file) == "from-file"
+    assert token({"BOT_TOKEN": "from-variable"}, [judge, proposer]) == "from-variable"
+    # An Actions secret that does not exist is an empty text; and the runner mounts one of the files.
+    assert token({"BOT_TOKEN": ""}, [judge, proposer]) == "of the proposer"
+    judge.write_text("of the judge\n")
+    assert token({}, [judge, proposer]) == "of the judge"
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])
@@ -24,8 +26,8 @@ def test_a_missing_token_is_named_with_its_fix(tmp_path: Path, content: str | No
     if content is not None:
         file.write_text(content)
 
-    with pytest.raises(Failure, match=r"no bot token: set BOT_TOKEN, or run where the runner mounts .*/token"):
-        bot_token({}, file)
+    with pytest.raises(Failure, match=r"no token: set BOT_TOKEN, or run where the runner mounts .*/token .*scripts/up"):
+        token({}, [file])
 
 
 def test_a_missing_variable_is_named() -> None:
