@@ -1,4 +1,4 @@
-"""S2: nobody merges alone. Each rule by itself is tried in tests/apps/bot; here the whole of it on the running platform."""
+"""S2: nobody merges alone. Each rule by itself is tried in tests/apps/bot, the whole of it here."""
 
 import json
 from collections.abc import Iterator

@@ -29,6 +29,9 @@ OWNED = (
     "apps/*/base/",
     "apps/*/src/",
     "apps/*/overlays/prod/",
+    # The platform's own services: what a runner pool mounts, what an image of theirs is made of.
+    "apps/bot/",
+    "apps/runner-controller/",
     "**/.dvc/config",
     # What rules the gate: how a model is measured, and on what.
     "ml/dvc.yaml",
