@@ -1,6 +1,7 @@
 """Run the tests, tier by tier; without arguments every test that needs no cloud, the platform's own included."""
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from settings import ROOT, Paths
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
 # Run by name before a change that concerns them is done; the command writes down how they ended.
-_NAMED = ("attacks",)
+_NAMED = ("attacks", "faults")
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
@@ -41,12 +42,13 @@ TIERS = {
     "unit": Tier(
         "unit", " and ".join(f"not {name}" for name in (*_BUILT, *_LIVE, *_NAMED)), environments=("dev", "dev-ml")
     ),
-    "tools": Tier("tools", "tools and not attacks", environments=("dev", "dev-ml")),
+    "tools": Tier("tools", f"tools and not ({' or '.join(_NAMED)})", environments=("dev", "dev-ml")),
     "render": Tier("render", "render"),
     "policy": Tier("policy", "policy"),
     "host": Tier("host", "host", platform=True),
     "e2e": Tier("e2e", "e2e", platform=True),
     "attacks": Tier("attacks", "attacks"),
+    "faults": Tier("faults", "faults", platform=True),
 }
 
 
@@ -107,6 +109,7 @@ class Session:
         self.total = Count()
         self.problems: list[str] = []
         self._shown = console.out()
+        self._parts: list[tuple[str, float]] = []
 
     def pytest(self, tiers: Iterable[Tier]) -> None:
         """Run the tests of `tiers`, those with the same needs together."""
@@ -140,12 +143,16 @@ class Session:
 
     def heading(self, text: str) -> None:
         """Say what comes next."""
+        self._parts.append((text, time.monotonic()))
         self._shown.print(f"\n[bold]== {text}[/bold]")
         sys.stdout.flush()
 
     def close(self) -> int:
         """Print the sum, last, where people and CI look for it; returns the exit status."""
         shown = console.out()
+        shown.print("\ntook", markup=False)
+        for (name, began), (_, ended) in itertools.pairwise([*self._parts, ("", time.monotonic())]):
+            shown.print(f"  {name:<32}{steps.duration(ended - began):>14}", markup=False)
         if self.problems:
             # A failed command is a failure even when no test of its own says so.
             self.total += Count(failed=0 if self.total.failed else len(self.problems))
@@ -230,7 +237,10 @@ def live(session: Session, tiers: list[Tier]) -> None:
 def _live(session: Session, tiers: list[Tier]) -> None:
     if session.command("up", ROOT / "scripts" / "up"):
         for tier in tiers:
-            session.pytest([tier])
+            if tier.name in _NAMED:
+                named(session, tier)
+            else:
+                session.pytest([tier])
     else:
         evidence.collect(session.paths, session.artifacts / "up")
 
@@ -251,7 +261,7 @@ def _act(arguments: argparse.Namespace) -> int:
         if offline := [tier for tier in chosen if not tier.platform and tier.name not in _NAMED]:
             session.pytest(offline)
         for tier in chosen:
-            if tier.name in _NAMED:
+            if tier.name in _NAMED and not tier.platform:
                 named(session, tier)
         if needing := [tier for tier in chosen if tier.platform]:
             live(session, needing)
@@ -263,8 +273,8 @@ def main() -> int:
     parser = app.parser(
         "test",
         "Run the tests of the given tiers. Without any: all that need no cloud, on the platform that this sets up.\n"
-        "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name:\n"
-        "attacks, whose result is written to docs/results.",
+        "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name, each with its result\n"
+        f"written to docs/results: {', '.join(_NAMED)}.",
     )
     parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}")
     argv = sys.argv[1:]
