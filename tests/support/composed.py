@@ -29,7 +29,8 @@ def composed(name: str, root: Path, state: Path) -> dict[str, Any]:
 
     Equal for equal files, wherever they lie.
     """
-    return _anywhere(_composed(name, root, state), root)
+    found: dict[str, Any] = _anywhere(_composed(name, root, state), root)
+    return found
 
 
 def _anywhere(found: Any, root: Path) -> Any:
