@@ -16,7 +16,10 @@ LIVE = ("host", "e2e", "platform")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test without a tier's marker is a unit test."""
     for item in items:
-        if not any(item.get_closest_marker(name) for name in ("tools", "render", "policy", "attacks", "faults", *LIVE)):
+        if not any(
+            item.get_closest_marker(name)
+            for name in ("tools", "render", "policy", "attacks", "faults", "upgrade", *LIVE)
+        ):
             item.add_marker(pytest.mark.unit)
 
 

@@ -1,6 +1,7 @@
 """Run the tests, tier by tier; without arguments every test that needs no cloud, the platform's own included."""
 
 import argparse
+import contextlib
 import itertools
 import os
 import subprocess
@@ -19,7 +20,7 @@ from settings import ROOT, Paths
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
 # Run by name before a change that concerns them is done; the command writes down how they ended.
-_NAMED = ("attacks", "faults")
+_NAMED = ("attacks", "faults", "upgrade")
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
@@ -30,11 +31,13 @@ _SIDE_BY_SIDE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "
 
 @dataclass(frozen=True)
 class Tier:
-    """A set of tests: what selects them, and what they need."""
+    """A set of tests: what selects them, and what they need. `platform`: one that is up. `alone`: that nobody else
+    drives this machine's platform, up or not."""
 
     name: str
     expression: str
     platform: bool = False
+    alone: bool = False
     environments: tuple[str, ...] = ("dev",)
 
 
@@ -49,6 +52,8 @@ TIERS = {
     "e2e": Tier("e2e", "e2e", platform=True),
     "attacks": Tier("attacks", "attacks"),
     "faults": Tier("faults", "faults", platform=True),
+    # Makes its platform by itself.
+    "upgrade": Tier("upgrade", "upgrade", alone=True),
 }
 
 
@@ -125,7 +130,7 @@ class Session:
         report.unlink(missing_ok=True)
         expression = " or ".join(f"({tier.expression})" for tier in tiers)
         command = [str(environments.python(group)), "-m", "pytest", "-m", expression, f"--junitxml={report}"]
-        if not any(tier.platform for tier in tiers):
+        if not any(tier.platform or tier.alone for tier in tiers):
             command += _SIDE_BY_SIDE
         self.heading(f"{name} ({group})")
         done = subprocess.run([*command, *arguments], cwd=ROOT, env=_environment(self.paths, group))
@@ -262,7 +267,8 @@ def _act(arguments: argparse.Namespace) -> int:
             session.pytest(offline)
         for tier in chosen:
             if tier.name in _NAMED and not tier.platform:
-                named(session, tier)
+                with lock.session("test") if tier.alone else contextlib.nullcontext():
+                    named(session, tier)
         if needing := [tier for tier in chosen if tier.platform]:
             live(session, needing)
     return session.close()
