@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from plugins.kubernetes.kinds import Kind
 from plugins.wire import Difference
 
 INPUTS, API_VERSION, FIELD_MANAGER = "__inputs", "__initialApiVersion", "__fieldManager"
@@ -77,11 +78,16 @@ def normal(inputs: dict[str, Any], kind: str) -> dict[str, Any]:
     return {**rest, "data": {**(inputs.get("data") or {}), **encoded}} if encoded else rest
 
 
-def means_the_same(change: Difference) -> bool:
-    """Whether a change only writes a quantity differently, which the official provider does by itself."""
+def means_the_same(change: Difference, kind: Kind) -> bool:
+    """Whether a change only writes something in another form, which the official provider does by itself: a quantity,
+    or an empty text that is the same as none.
+    """
+    if change.kind != "UPDATE":
+        path = ".".join(map(str, change.path))
+        return path in kind.dropped and "" in (change.old, change.new)
     parents = [part for part in change.path[:-1] if isinstance(part, str)]
     named = change.path[-1] == "sizeLimit" or (parents and parents[-1] in QUANTITIES)
-    if change.kind != "UPDATE" or not named:
+    if not named:
         return False
     before, after = quantity(change.old), quantity(change.new)
     return before is not None and before == after

@@ -95,7 +95,7 @@ class ObjectRow(Row):
     def changes(self, olds: dict[str, Any], news: dict[str, Any]) -> Iterable[Difference]:
         name = self.kind.name
         found = differences(checkpoint.normal(olds, name), checkpoint.normal(news, name))
-        return [change for change in found if not checkpoint.means_the_same(change)]
+        return [change for change in found if not checkpoint.means_the_same(change, self.kind)]
 
     def replaces(self, change: Difference, olds: dict[str, Any]) -> bool:
         path = ".".join(str(part) for part in change.path)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from plugins.kubernetes import checkpoint
+from plugins.kubernetes.kinds import Kind
 from plugins.wire import Difference, differences
 
 SCHEMA = {"spec": {"x-kubernetes-list-type": "map", "items": [{"x-kubernetes-int-or-string": True}]}}
@@ -69,4 +70,16 @@ def test_quantities(text: Any, expected: Any) -> None:
 def test_only_quantities_mean_the_same_in_another_form(old: Any, new: Any, same: bool) -> None:
     (change,) = differences(old, new)
     assert isinstance(change, Difference)
-    assert checkpoint.means_the_same(change) is same
+    assert checkpoint.means_the_same(change, Kind("v1", "Thing", "things")) is same
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "same"),
+    [("", "spec.class", True), ("a", "spec.class", False), ("", "spec.other", False), (False, "spec.class", False)],
+)
+def test_p1_an_empty_text_is_the_same_as_none_where_the_api_keeps_none(value: Any, path: str, same: bool) -> None:
+    kind = Kind("v1", "Thing", "things", dropped=("spec.class",))
+    name = path.rpartition(".")[2]
+    for before, after in (({"spec": {}}, {"spec": {name: value}}), ({"spec": {name: value}}, {"spec": {}})):
+        (change,) = differences(before, after)
+        assert checkpoint.means_the_same(change, kind) is same
