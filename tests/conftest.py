@@ -16,7 +16,9 @@ LIVE = ("host", "e2e")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test without a tier's marker is a unit test."""
     for item in items:
-        if not any(item.get_closest_marker(name) for name in ("tools", "render", "policy", "attacks", *LIVE)):
+        if not any(
+            item.get_closest_marker(name) for name in ("tools", "render", "policy", "attacks", "providers", *LIVE)
+        ):
             item.add_marker(pytest.mark.unit)
 
 

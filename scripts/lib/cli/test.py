@@ -18,7 +18,7 @@ from settings import ROOT, Paths
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
 # Run by name before a change that concerns them is done; the command writes down how they ended.
-_NAMED = ("attacks",)
+_NAMED = ("attacks", "providers")
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
@@ -41,12 +41,13 @@ TIERS = {
     "unit": Tier(
         "unit", " and ".join(f"not {name}" for name in (*_BUILT, *_LIVE, *_NAMED)), environments=("dev", "dev-ml")
     ),
-    "tools": Tier("tools", "tools and not attacks", environments=("dev", "dev-ml")),
+    "tools": Tier("tools", "tools and not (attacks or providers)", environments=("dev", "dev-ml")),
     "render": Tier("render", "render"),
     "policy": Tier("policy", "policy"),
     "host": Tier("host", "host", platform=True),
     "e2e": Tier("e2e", "e2e", platform=True),
     "attacks": Tier("attacks", "attacks"),
+    "providers": Tier("providers", "providers"),
 }
 
 
@@ -264,7 +265,8 @@ def main() -> int:
         "test",
         "Run the tests of the given tiers. Without any: all that need no cloud, on the platform that this sets up.\n"
         "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name:\n"
-        "attacks, whose result is written to docs/results.",
+        "attacks, and providers, which builds Pulumi's own Kubernetes provider first, in 15 minutes of one core. How\n"
+        "these ended is written to docs/results.",
     )
     parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}")
     argv = sys.argv[1:]
