@@ -30,7 +30,17 @@ class Kubernetes(Provider):
     name = "kubernetes"
     version = VERSION
     keeps_secrets = True
-    settings = frozenset({"clusterIdentifier", "context", "deleteUnreachable", "enableServerSideApply", "kubeconfig"})
+    settings = frozenset(
+        {
+            "clusterIdentifier",
+            "context",
+            "deleteUnreachable",
+            "enableConfigMapMutable",
+            "enableSecretMutable",
+            "enableServerSideApply",
+            "kubeconfig",
+        }
+    )
 
     def __init__(self) -> None:
         self._settings: dict[str, Any] = {}
@@ -38,6 +48,9 @@ class Kubernetes(Provider):
     def configure(self, settings: dict[str, Any]) -> None:
         if settings.get("enableServerSideApply") == "false":
             raise ProviderError("enableServerSideApply: the offline plugin always applies server-side; remove it")
+        for name in ("enableConfigMapMutable", "enableSecretMutable"):
+            if settings.get(name) == "false":
+                raise ProviderError(f"{name}: the offline plugin always changes data in place; set it to true")
         self._settings = settings
 
     @cached_property

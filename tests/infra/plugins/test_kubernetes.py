@@ -337,6 +337,13 @@ def test_a_wrong_kubeconfig_is_told(settings: dict[str, str], message: str, monk
         _row(provider, CONFIG_MAP).read("n/a", {}, {})
 
 
+@pytest.mark.parametrize("name", ["enableConfigMapMutable", "enableSecretMutable"])
+def test_p1_data_that_must_not_change_in_place_is_refused(name: str) -> None:
+    Kubernetes().configure({name: "true"})
+    with pytest.raises(ProviderError, match=f"{name}: the offline plugin always changes data in place"):
+        Kubernetes().configure({name: "false"})
+
+
 def test_client_side_apply_is_refused() -> None:
     with pytest.raises(ProviderError, match="enableServerSideApply: the offline plugin always applies server-side"):
         Kubernetes().configure({"enableServerSideApply": "false"})
