@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not any(
             item.get_closest_marker(name)
-            for name in ("tools", "render", "policy", "attacks", "faults", "upgrade", *LIVE)
+            for name in ("tools", "render", "policy", "attacks", "faults", "upgrade", "providers", *LIVE)
         ):
             item.add_marker(pytest.mark.unit)
 

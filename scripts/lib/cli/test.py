@@ -20,7 +20,7 @@ from settings import ROOT, Paths
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
 # Run by name before a change that concerns them is done; the command writes down how they ended.
-_NAMED = ("attacks", "faults", "upgrade")
+_NAMED = ("attacks", "faults", "upgrade", "providers")
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
@@ -54,6 +54,7 @@ TIERS = {
     "faults": Tier("faults", "faults", platform=True),
     # Makes its platform by itself.
     "upgrade": Tier("upgrade", "upgrade", alone=True),
+    "providers": Tier("providers", "providers"),
 }
 
 
@@ -280,7 +281,8 @@ def main() -> int:
         "test",
         "Run the tests of the given tiers. Without any: all that need no cloud, on the platform that this sets up.\n"
         "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name, each with its result\n"
-        f"written to docs/results: {', '.join(_NAMED)}.",
+        f"written to docs/results: {', '.join(_NAMED)} (which builds Pulumi's\n"
+        "own Kubernetes provider first, in 15 minutes of one core).",
     )
     parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}")
     argv = sys.argv[1:]
