@@ -11,7 +11,19 @@ from rich.markup import escape
 
 import kept_buckets
 import stack
-from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock
+from cli import (
+    ansible,
+    app,
+    applications,
+    base_layer,
+    console,
+    environments,
+    fingerprint,
+    first_push,
+    git,
+    health,
+    lock,
+)
 from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
 from cli.steps import Context, Runner, Step
@@ -57,6 +69,7 @@ class Setup:
             Step("stack", "Provision the stack", self._stack, after=("host",)),
             Step("data", "Seed the data set", self._data, after=("data-environment", "stack")),
             Step("applications", "Wait for Argo CD's Applications", self._applications, after=("first-push", "stack")),
+            Step("environments", "Make the environments of jobs", self._environments, after=("first-push", "stack")),
         ]
 
     def reason(self) -> str:
@@ -168,6 +181,14 @@ class Setup:
         variables = {**os.environ, **environment(self.cluster, self.paths)}
         variables["PYTHONPATH"] = os.pathsep.join([str(ROOT / "ml" / "src"), str(ROOT / "infra")])
         return context.command(python, "-m", "digits.seed", environment=variables, folder=ROOT / "ml").splitlines()[-1]
+
+    def _environments(self, context: Context) -> str:
+        """So that the first job finds them; beside what else there is to wait for."""
+        url = self.cluster.forge.clone_url
+        with git.scratch(git.checkout(ROOT), self._forge_login(), url) as scratch:
+            scratch.git("fetch", "--quiet", url, "+refs/heads/main:refs/heads/main")
+            locks = base_layer.locks_of(scratch, "refs/heads/main", scratch.folder)
+        return base_layer.make(context, self.cluster, self.paths, locks)
 
     def _applications(self, context: Context) -> None:
         kubectl = Kubectl(self.paths)
