@@ -2,7 +2,7 @@
 
 find LOCK     print the folder of a lock's environment, which is made where it is missing
 make ROOT     make what is missing in the base layer of the locks in a checkout
-check ROOT    hold the base layer against its manifests first, and remove what differs
+check ROOT    first hold the base layer against its manifests, and remove what differs or was named by no lock for long
 """
 
 import os
@@ -27,10 +27,13 @@ def main(arguments: Sequence[str], cache: Path) -> int:
                 raise BaseLayerError(
                     f"{cache / 'base'} cannot be written: only jobs that main defines may change the base layer"
                 )
+            locks = environments.locks(Path(root))
             if verb == "check":
                 for name, problems in place.base.check().items():
                     say(f"removed the environment {name}, which is not as it was made: {'; '.join(problems)}")
-            place.base.make(environments.locks(Path(root)))
+                for name in place.base.forget(locks):
+                    say(f"removed the environment {name}, which no lock of this checkout has named for two weeks")
+            place.base.make(locks)
             say("the base layer has the environments of all groups")
         case _:
             raise BaseLayerError("usage: mlplatform.base_layer find LOCK | make ROOT | check ROOT")

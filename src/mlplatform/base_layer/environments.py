@@ -21,6 +21,9 @@ from mlplatform.base_layer import locked, manifest
 
 # What jobs run in, the quickest to make first.
 GROUPS = ("ci", "ops", "release", "ml")
+DAY = 24 * 3600
+# How long what main names no more is kept, for branches that still do.
+KEPT_SECONDS = 14 * DAY
 _SCRATCH = ".making"
 _SUFFIX = ".json"
 
@@ -76,6 +79,23 @@ class Environments:
                     found[name] = wrong
                     self.remove(name)
             return found
+
+    def forget(self, locks: Iterable[Path], seconds: float = KEPT_SECONDS) -> list[str]:
+        """Remove environments that no lock has named for so long, by this function's own calls; returns their names.
+
+        The manifest's time of change says when its environment was named last, for whoever made it named it then.
+        """
+        with self._alone():
+            named = {name_of(lock) for lock in locks}
+            removed = []
+            for path in sorted(self.root.glob(f"*{_SUFFIX}")):
+                name = path.name.removesuffix(_SUFFIX)
+                if name in named:
+                    os.utime(path)
+                elif time.time() - path.stat().st_mtime > seconds:
+                    self.remove(name)
+                    removed.append(name)
+            return removed
 
     def remove(self, name: str) -> None:
         """Remove an environment: first what says that it is whole."""

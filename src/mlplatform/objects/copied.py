@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +18,12 @@ _PARTIAL_SECONDS = 24 * 3600
 
 @dataclass(slots=True)
 class Copied:
-    """How many objects a folder got and had; what the store lacks, and what it holds with other content, by MD5."""
+    """How many objects a folder got and had; by MD5, what was named, files of folders among it, what of that the store
+    lacks, and what it holds with other content."""
 
     new: int = 0
     present: int = 0
+    named: set[str] = field(default_factory=set)
     missing: list[str] = field(default_factory=list)
     corrupt: list[str] = field(default_factory=list)
 
@@ -36,6 +38,7 @@ def copy(entries: Iterable[Entry], reader: Reader, folder: Path) -> Copied:
         if copying.bring(entry.md5):
             for md5 in copying.listed(entry.md5):
                 copying.bring(md5)
+    copying.result.named = copying.known
     return copying.result
 
 
@@ -54,6 +57,21 @@ def check(folder: Path) -> list[str]:
     return bad
 
 
+def forget(folder: Path, named: Set[str], seconds: float) -> int:
+    """Remove each object of such a folder that nobody has named for so long, by this function's own calls; how many.
+
+    An object's time of change says when it was named last, for whoever copied it named it then.
+    """
+    now, removed = time.time(), 0
+    for path in (folder / "files" / "md5").glob("*/*"):
+        if f"{path.parent.name}{path.name}" in named:
+            os.utime(path)
+        elif now - path.lstat().st_mtime > seconds:
+            path.unlink()
+            removed += 1
+    return removed
+
+
 class _Copying:
     """One pass; an object that several paths share is looked at once."""
 
@@ -61,6 +79,11 @@ class _Copying:
         self.result = Copied()
         self._reader, self._folder = reader, folder
         self._known: dict[str, bool] = {}
+
+    @property
+    def known(self) -> set[str]:
+        """What was asked for."""
+        return set(self._known)
 
     def bring(self, md5: str) -> bool:
         """Whether the folder has the object, which is copied unless it does."""

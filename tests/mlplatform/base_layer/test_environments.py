@@ -187,3 +187,22 @@ def test_a_runner_without_a_base_layer_has_environments_of_its_own(variables: di
     done = subprocess.run([*COMMAND, "find", SMALL], env=variables, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(cache / "environments" / name_of(SMALL))
     assert "base layer" not in done.stderr
+
+
+def test_d7_an_environment_that_no_lock_names_goes_after_two_weeks(cache: Path, tmp_path: Path) -> None:
+    layer = Place(cache).base
+    layer.root.mkdir()
+    named, other, late = ("ci-000000000000-cpython-311", "ml-000000000000-cpython-311", name_of(SMALL))
+    days = {named: 15, other: 13, late: 15}
+    for name, age in days.items():
+        (layer.root / name).mkdir()
+        (layer.root / f"{name}.json").write_text("{}")
+        os.utime(layer.root / f"{name}.json", (time.time() - age * 86400,) * 2)
+    assert layer.forget([SMALL]) == [named]
+    assert layer.find(other)
+    assert layer.find(late)
+    assert not (layer.root / named).exists()
+    # Named today, it has its two weeks from now.
+    assert layer.forget([]) == []
+    os.utime(layer.root / f"{late}.json", (time.time() - 15 * 86400,) * 2)
+    assert layer.forget([]) == [late]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.objects.copied import check, copy
+from mlplatform.objects.copied import check, copy, forget
 from mlplatform.objects.verify import Entry, FolderReader
 
 
@@ -118,3 +118,17 @@ def test_a_check_leaves_a_copy_that_is_under_way_and_removes_what_a_killed_one_l
 
 def test_an_empty_layer_has_nothing_wrong(store: Path) -> None:
     assert check(store) == []
+
+
+def test_d7_an_object_that_nobody_names_goes_after_its_time(store: Path, cache: Path) -> None:
+    one, two, old, young = (put(store, content) for content in (b"one", b"two", b"old", b"young"))
+    folder = put_folder(store, one, two)
+    found = copy([Entry("data", folder), Entry("a", old), Entry("b", young)], FolderReader(store), cache)
+    assert found.named == {folder, one, two, old, young}
+    for path in cache.glob("files/md5/*/*"):
+        if not path.match(f"*/{young[:2]}/{young[2:]}"):
+            os.utime(path, (time.time() - 100,) * 2)
+    assert forget(cache, {folder, one, two}, 50) == 1
+    assert kept(cache) == {folder, one, two, young}
+    # What was named has its time from then on.
+    assert forget(cache, set(), 50) == 0

@@ -1,7 +1,9 @@
 """What jobs of main keep for others, and how a job takes it: real DVC, real object store, real environments."""
 
 import hashlib
+import os
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -92,6 +94,13 @@ def test_s3_the_nightly_job_completes_the_base_layer_and_replaces_what_is_not_as
     assert "3 objects that main names, 1 of them new" in output
     assert poison.read_bytes() == DATA[0]
     assert not list((base / "environments" / environments[0]).rglob("zz.pth"))
+
+    old = stored(base, b"old\n")
+    old.parent.mkdir(exist_ok=True)
+    old.write_bytes(b"old\n")
+    os.utime(old, (time.time() - 15 * 86400,) * 2)
+    assert "removed 1 objects from the base layer that main has not named for 14 days" in nightly(project)
+    assert not old.exists()
 
     output = nightly(project)
     assert "removed" not in output
