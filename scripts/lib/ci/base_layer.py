@@ -7,6 +7,8 @@ The environments beside them are checked by `mlplatform.base_layer`, which needs
 import os
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from ci import environment, git, lock, pipeline, remote
 from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, run
@@ -35,6 +37,8 @@ def add(layer: Path, tree: Tree) -> set[str]:
     reader = S3Reader(store.client, bucket, prefix)
     try:
         found = copied.copy(entries(tree, pipeline.load(tree, FOLDER)), reader, layer)
+    except (BotoCoreError, ClientError) as error:
+        raise Failure(f"s3://{bucket}{prefix}: cannot be read: {error}: is the object store up?") from None
     except OSError as error:
         raise Failure(f"{layer}: cannot be written: {error}: scripts/doctor says more of the runner's disk") from None
     print(f"the base layer has {found.present + found.new} objects that {MAIN} names, {found.new} of them new")

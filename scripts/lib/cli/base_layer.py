@@ -104,11 +104,12 @@ def make(context: Context, cluster: LocalCluster, paths: Paths, locks: bytes) ->
     layer = paths.cache / "runner" / cache.BASE
     wanted = missing(locks, layer)
     kubectl = Kubectl(paths)
+    # Those of a run that was killed.
+    _delete(kubectl)
     if not wanted:
         forget_former(kubectl, layer.parent, context)
         return "nothing to make"
     template = _template(context, kubectl, cluster.runners.pools[0])
-    _delete(kubectl)
     try:
         for document in documents(template, locks):
             # Not `apply`: it would keep a copy of all in an annotation, which is too large for one.

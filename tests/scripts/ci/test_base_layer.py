@@ -11,6 +11,8 @@ from typing import Any
 import boto3
 import pytest
 
+from ci import base_layer
+from ci.failure import Failure
 from settings import ROOT
 
 pytestmark = pytest.mark.tools
@@ -154,3 +156,27 @@ def test_s3_training_takes_data_from_the_base_layer_by_hash_alone(
     output = project.run_again(train, expected=2)
     assert "error: dvc pull failed" in output
     client.close()
+
+
+class Tree:
+    """A commit that tracks one file."""
+
+    def read(self, path: str) -> bytes | None:
+        return {
+            "ml/.dvc/config": b"[core]\n remote = storage\n['remote \"storage\"']\n url = s3://ml-data/dvc\n",
+            "ml/dvc.yaml": b"stages: {train: {cmd: a, deps: [data]}}\n",
+            "ml/data.dvc": f"outs:\n- md5: {md5(DATA[0])}\n  path: data\n".encode(),
+        }.get(path)
+
+    def files(self, folder: str) -> list[str]:
+        return []
+
+
+def test_an_object_store_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ENDPOINT_URL_S3", "OBJECT_STORE_ENDPOINT"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "x")
+    with pytest.raises(Failure, match=r"s3://ml-data/dvc: cannot be read: .*127\.0\.0\.1:1.*: is the object store up"):
+        base_layer.add(tmp_path, Tree())
+    assert list(tmp_path.rglob("*")) == []

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
@@ -81,16 +81,24 @@ def test_what_is_missing_is_known_without_a_cluster(tmp_path: Path) -> None:
     assert base_layer.missing(locks, tmp_path) == ["ml"]
 
 
-def test_nothing_is_made_and_no_cluster_asked_where_all_is_there(tmp_path: Path) -> None:
-    """Neither is there a cluster here, nor a context to write to."""
+def test_where_all_is_there_only_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     lock = tmp_path / "cache" / "runner" / "base" / "environments" / "ml.txt"
     lock.parent.mkdir(parents=True)
     lock.write_bytes(SMALL.read_bytes())
     (lock.parent / f"{name_of(lock)}.json").touch()
-    context = cast("Context", None)
-    locks = archive(SMALL.read_bytes(), ("ml",))
     paths = Paths(tmp_path / "state", tmp_path / "cache")
-    assert base_layer.make(context, load_local("local"), paths, locks) == "nothing to make"
+    # Answers everything, and writes down what it was asked.
+    kubectl = paths.bin / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text(f'#!/bin/sh\nshift 2\necho "$*" >>{tmp_path}/asked\n')
+    kubectl.chmod(0o755)
+    context = Said()
+    note = base_layer.make(context, load_local("local"), paths, archive(SMALL.read_bytes(), ("ml",)))
+    assert (note, context.lines) == ("nothing to make", [])
+    asked = (tmp_path / "asked").read_text()
+    assert asked == (
+        "delete pod/base-layer configmap/base-layer --namespace runner-controller --ignore-not-found --grace-period=5\n"
+    )
 
 
 def test_the_pod_holds_no_secret_but_the_hosts_network_settings(template: dict[str, Any]) -> None:
