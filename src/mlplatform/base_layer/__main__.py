@@ -25,7 +25,8 @@ def main(arguments: Sequence[str], cache: Path) -> int:
         case [("make" | "check") as verb, root]:
             if not place.may_write:
                 raise BaseLayerError(
-                    f"{cache / 'base'} cannot be written: only jobs that main defines may change the base layer"
+                    f"{cache / 'base'} cannot be written: only jobs that main defines may change the base layer; for "
+                    "one of those, scripts/up on the runner's host sets this right"
                 )
             locks = environments.locks(Path(root))
             if verb == "check":
