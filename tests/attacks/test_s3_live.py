@@ -93,7 +93,7 @@ def look_as(live: Platform) -> Iterator[Callable[[str], str]]:
         live.kubectl.run("create", "--filename=-", text=json.dumps({**pod, "spec": spec}))
         live.kubectl.run("wait", "--for=condition=Ready", f"pod/{name}", "-n", NAMESPACE, "--timeout=60s", timeout=70)
         command = ("exec", "-i", name, "-n", NAMESPACE, "--", "python3", "-")
-        return live.kubectl.run(*command, text=LOOK, timeout=120)
+        return live.kubectl.run(*command, text=LOOK, timeout=300)
 
     yield run
     for name in names:

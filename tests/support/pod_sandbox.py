@@ -102,7 +102,7 @@ _ROOT = (
     'mount -t tmpfs none "$ROOT"',
     'cd "$ROOT"',
     f"for name in {' '.join(_SYSTEM)}; do",
-    '  if [ -L "/$name" ]; then cp -a "/$name" .; elif [ -d "/$name" ]; then',
+    '  if [ -L "/$name" ]; then cp -P "/$name" .; elif [ -d "/$name" ]; then',
     '    mkdir "$name" && mount --rbind "/$name" "$name"; fi',
     "done",
     "mkdir -p proc dev opt && mount -t proc none proc",

@@ -8,6 +8,7 @@ import re
 import subprocess
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -234,21 +235,19 @@ def test_what_the_pod_runs_makes_whole_environments(
     assert base_layer.missing(archive(SMALL.read_bytes()), layer.root.parent) == []
     assert len(list(layer.root.glob("*.json"))) == len(GROUPS)
     assert layer.check() == {}
+    [ci] = (path for path in layer.root.glob("ci-*") if path.is_dir())
 
-    refused = node.run_command(
-        pod["spec"]
-        | {
-            "containers": [
-                {
-                    **job,
-                    "volumeMounts": [
-                        {**mount, "readOnly": mount["mountPath"] == "/cache/base"} for mount in job["volumeMounts"]
-                    ],
-                }
-            ]
-        },
-        "trusted",
-        job["command"],
-    )
+    # As jobs of branches have it: nothing is made there, what is there is used, what is not a job makes for itself.
+    mounts = [{**mount, "readOnly": mount["mountPath"] == "/cache/base"} for mount in job["volumeMounts"]]
+    spec = pod["spec"] | {"containers": [{**job, "volumeMounts": mounts}]}
+    refused = node.run_command(spec, "untrusted", job["command"])
     assert refused.returncode == 2
     assert "error: /cache/base cannot be written: only jobs that main defines" in refused.stderr
+    find = job["command"][2].replace("make /tmp/main", "find /tmp/main/requirements/ci.txt")
+    found = node.run_command(spec, "untrusted", ["bash", "-euc", find])
+    assert (found.stdout.strip(), found.stderr) == (f"/cache/base/environments/{ci.name}", "")
+    (tmp_path / "empty" / "base").mkdir(parents=True)
+    own = replace(node, claim=tmp_path / "empty").run_command(spec, "untrusted", ["bash", "-euc", find])
+    assert own.stdout.strip() == f"/cache/environments/{ci.name}"
+    assert f"the base layer has no environment {ci.name}: this job makes its own, which goes with its pod" in own.stderr
+    assert list((tmp_path / "empty").rglob("*")) == [tmp_path / "empty" / "base"]
