@@ -13,7 +13,20 @@ from rich.markup import escape
 import forge
 import kept_buckets
 import stack
-from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock, merging
+from cli import (
+    ansible,
+    app,
+    applications,
+    base_layer,
+    console,
+    environments,
+    fingerprint,
+    first_push,
+    git,
+    health,
+    lock,
+    merging,
+)
 from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
 from cli.steps import Context, Runner, Step
@@ -67,6 +80,7 @@ class Setup:
             Step("data", "Seed the data set", self._data, after=("data-environment", "stack")),
             Step("applications", "Wait for Argo CD's Applications", self._applications, after=("first-push", "stack")),
             Step("bot", "Let the bot alone merge", self._bot, after=("applications",)),
+            Step("environments", "Make the environments of jobs", self._environments, after=("first-push", "stack")),
         ]
 
     def reason(self) -> str:
@@ -213,6 +227,14 @@ class Setup:
             return "main has no bot"
         ansible.playbook(context, "forge_bot.yml", self.cluster.name, self.paths)
         return "main is the bot's from now on"
+
+    def _environments(self, context: Context) -> str:
+        """So that the first job finds them; beside what else there is to wait for."""
+        url = self.cluster.forge.clone_url
+        with git.scratch(git.checkout(ROOT), self._forge_login(), url) as scratch:
+            scratch.git("fetch", "--quiet", url, "+refs/heads/main:refs/heads/main")
+            locks = base_layer.locks_of(scratch, "refs/heads/main", scratch.folder)
+        return base_layer.make(context, self.cluster, self.paths, locks)
 
     def _applications(self, context: Context) -> None:
         kubectl = Kubectl(self.paths)

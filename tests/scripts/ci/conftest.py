@@ -1,7 +1,6 @@
 """A repository of this project's shape on a real forge, with a pipeline that trains in a blink."""
 
 import base64
-import hashlib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ import pytest
 import yaml
 
 import forge
+from mlplatform.base_layer.environments import Place, name_of
 from settings import ROOT, Paths
 
 DVC_YAML = """
@@ -176,7 +176,7 @@ class Project:
             self.finish(task)
 
     def lose_outputs(self) -> None:
-        """Empty DVC's remote of all but the data, and the jobs' cache."""
+        """Empty DVC's remote of all but the data."""
         lock = (self.root / "ml/dvc.lock").read_text()
         client = boto3.client(
             "s3",
@@ -191,7 +191,6 @@ class Project:
                 for suffix in ("", ".dir"):
                     key = f"{self.name}/dvc/files/md5/{md5[:2]}/{md5[2:]}{suffix}"
                     client.delete_object(Bucket="ml-data", Key=key)
-        shutil.rmtree(Path(self.variables["CACHE_DIR"]) / "dvc")
 
     def gate(self, sha: str) -> forge.Status:
         """The quality gate's status."""
@@ -211,15 +210,15 @@ class Project:
 def jobs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache volume. The large environments are borrowed: the tests' own has all that training and release need."""
     volume = tmp_path_factory.mktemp("cache")
-    (volume / "venvs").mkdir()
+    own = Place(volume).own
+    own.root.mkdir()
     made = subprocess.run([ROOT / "scripts/lib/run", "--venv", "dev-ml"], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     borrowed = {"ml": made.stdout.strip(), "release": made.stdout.strip(), "ops": sys.prefix}
     for group, folder in borrowed.items():
-        lock = (ROOT / "requirements" / f"{group}.txt").read_bytes()
-        name = f"{group}-{hashlib.sha256(lock).hexdigest()[:12]}"
-        (volume / "venvs" / name).symlink_to(folder)
-        (volume / "venvs" / f"{name}.complete").touch()
+        name = name_of(ROOT / "requirements" / f"{group}.txt")
+        (own.root / name).symlink_to(folder)
+        (own.root / f"{name}.json").write_text("{}")
     return volume
 
 
@@ -254,7 +253,7 @@ def new_project(
         _write_project(project.root, f"{name}/dvc", files)
         _push_data(project)
         project.push("main", {})
-        project.runner.finish(project.take("release.yml push")["release.yml push"], "SUCCESS")
+        project.drop("release.yml push", "nightly.yml push")
         return project
 
     yield make

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from runner_controller import cache
 from runner_controller.pools import DOMAIN, Limit, Pool
 from runner_controller.protocol import Task, timestamp
 from runner_controller.trust import Trust, Verdict
@@ -142,16 +143,18 @@ def call(moment: datetime) -> dict[str, Any]:
 
 
 def build_pod(entry: Record, pool: Pool) -> dict[str, Any]:
-    """The Pod of a task: the pool's template, its time limit, its payload, and the Secrets it is trusted with."""
+    """The Pod of a task: the pool's template, its time limit, its payload, and what it is trusted with: Secrets, and to
+    write to the base layer."""
     template = copy.deepcopy(dict(pool.template))
     metadata, spec = template.get("metadata") or {}, template["spec"]
     spec["restartPolicy"] = "Never"
     spec["activeDeadlineSeconds"] = entry.timeout_seconds
     if entry.called is None:
         spec["schedulingGates"] = [{"name": _GATE}]
+    trusted = entry.trust == Trust.TRUSTED.value
+    cache.isolate(spec, trusted=trusted)
     [checkout], [job] = spec["initContainers"], spec["containers"]
     _mount_payload(spec, checkout, entry.pod, ["job.json", "token"])
-    trusted = entry.trust == Trust.TRUSTED.value
     _mount_payload(spec, job, entry.pod, ["job.json", "workflow.yaml", "event.json", *(["token"] if trusted else [])])
     for grant in pool.trusted_secrets:
         if grant.secret in entry.granted:
