@@ -13,6 +13,9 @@ from aws import emulation, naming
 from plugins import install
 from settings import ROOT, AnyCluster, AwsShared, AwsStage, LocalCluster, Paths, SettingsError, load_cluster
 
+TEST_SET_PROFILE = "test-set"
+"""Of AWS's tools on this machine: the account that may write what models are measured on."""
+
 
 def environment(
     cluster: AnyCluster, paths: Paths, base: Mapping[str, str] = os.environ, root: Path = ROOT

@@ -34,8 +34,10 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
     runner_secrets = {
         "bot": {"token": secret("forge-bot-token")},
         "dvc": {"AWS_ACCESS_KEY_ID": "dvc", "AWS_SECRET_ACCESS_KEY": secret("s3-dvc-secret-key")},
+        "evaluate": {"AWS_ACCESS_KEY_ID": "evaluate", "AWS_SECRET_ACCESS_KEY": secret("s3-evaluate-secret-key")},
         "forge-runner": {"token": secret("forge-runner-registration-token")},
         "host-environment": host.variables(paths),
+        "judge": {"AWS_ACCESS_KEY_ID": "judge", "AWS_SECRET_ACCESS_KEY": secret("s3-judge-secret-key")},
         "proposer": {"token": secret("forge-proposer-token")},
         "release": {
             "AWS_ACCESS_KEY_ID": "release",
@@ -92,7 +94,14 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
                 "data": BucketArgs(
                     store.data_bucket,
                     bucket_policies.of_users(
-                        store.data_bucket, administrators=["pulumi"], readers=["release"], writers=["dvc"]
+                        store.data_bucket,
+                        administrators=["pulumi"],
+                        readers=["judge", "release"],
+                        writers=["dvc"],
+                        below={"dvc": ["evaluate"], "runs": ["evaluate"], "test": ["evaluate"]},
+                        fills={"measurements": ["evaluate"], "test": ["test-set"]},
+                        # Whatever a branch's code does: what main measures, and on what, is not its to see or write.
+                        closed={"measurements": ["dvc"], "test": ["dvc"]},
                     ),
                 ),
                 "models": BucketArgs(
@@ -101,7 +110,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
                         store.models_bucket,
                         administrators=["pulumi"],
                         writers=["release"],
-                        below={"releases": ["dvc"]},  # the gate looks up what was released
+                        below={"releases": ["dvc", "judge"]},  # the gate looks up what was released
                     ),
                 ),
             },
@@ -146,8 +155,13 @@ def argocd_reach(cluster: LocalCluster) -> argocd_component.Reach:
 def runners_reach(cluster: LocalCluster, paths: Paths) -> Reach:
     """Raises SettingsError."""
     beyond, forge = host.egress(paths), endpoint(cluster.forge.url, cluster)
-    services = [forge, endpoint(cluster.object_store.endpoint, cluster), endpoint(cluster.registry.host, cluster)]
+    store = endpoint(cluster.object_store.endpoint, cluster)
+    services = [forge, store, endpoint(cluster.registry.host, cluster)]
     places = [Endpoint(f"{address}/32", port) for address, port in beyond.endpoints()]
     return Reach(
-        cluster.kubernetes.service_cidr, [api_server(cluster), forge], [*services, *places], internet=beyond.internet
+        cluster.kubernetes.service_cidr,
+        [api_server(cluster), forge],
+        [*services, *places],
+        [forge, store],
+        internet=beyond.internet,
     )

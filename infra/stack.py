@@ -12,7 +12,7 @@ import yaml
 import aws_state
 import host
 import locks
-from environment import environment
+from environment import TEST_SET_PROFILE, environment
 from mlplatform.plugins.record import Record
 from plugins import install
 from settings import PROJECT, ROOT, AnyCluster, Cluster, LocalCluster, Paths, SettingsError
@@ -67,9 +67,17 @@ def _link_stack_file(cluster: Cluster, paths: Paths, root: Path) -> None:
 
 
 def _write_aws_files(cluster: Cluster, paths: Paths) -> None:
-    """Where S3 tools find the store, and the credential that reads and writes data sets."""
-    config = f"[default]\nregion = {cluster.object_store.region}\nendpoint_url = {cluster.object_store.endpoint}\n"
-    credentials = f"[default]\naws_access_key_id = dvc\naws_secret_access_key = {paths.secret('s3-dvc-secret-key')}\n"
+    """Where S3 tools find the store, and the credentials: `default` reads and writes data sets, `TEST_SET_PROFILE` what
+    models are measured on."""
+    store = cluster.object_store
+    places = {"default": "[default]", TEST_SET_PROFILE: f"[profile {TEST_SET_PROFILE}]"}
+    config = "".join(f"{head}\nregion = {store.region}\nendpoint_url = {store.endpoint}\n" for head in places.values())
+    accounts = {"default": "dvc", TEST_SET_PROFILE: "test-set"}
+    keys = {profile: (account, paths.secret(f"s3-{account}-secret-key")) for profile, account in accounts.items()}
+    credentials = "".join(
+        f"[{profile}]\naws_access_key_id = {account}\naws_secret_access_key = {key}\n"
+        for profile, (account, key) in keys.items()
+    )
     _write(paths.aws_config, config)
     _write(paths.aws_credentials, credentials)
 

@@ -17,15 +17,36 @@ def of_users(
     readers: Sequence[str] = (),
     writers: Sequence[str] = (),
     below: Mapping[str, Sequence[str]] | None = None,
+    fills: Mapping[str, Sequence[str]] | None = None,
+    closed: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
-    """For a store with users: these, and nobody else. `below`: who may read the objects of one prefix only, by prefix.
+    """For a store with users: these, and nobody else.
+
+    By prefix, `below`: who may read its objects only; `fills`: who may also write them; `closed`: to whom it is closed
+    whatever else they may.
 
     Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too.
     """
     granted = (("Administer", administrators, ("s3:*",)), ("Read", readers, READ), ("Write", writers, WRITE))
     parts = [
-        allow(f"Read{prefix.title()}", ["s3:GetObject"], [f"arn:aws:s3:::{bucket}/{prefix}/*"], principals=users)
-        for prefix, users in (below or {}).items()
+        allow(f"{sid}{prefix.title()}", actions, [f"arn:aws:s3:::{bucket}/{prefix}/*"], principals=users)
+        for sid, prefixes, actions in (
+            ("Read", below, ["s3:GetObject"]),
+            ("Fill", fills, ["s3:GetObject", "s3:PutObject"]),
+        )
+        for prefix, users in (prefixes or {}).items()
+    ]
+    # Without listing, a store does not say that an object is missing.
+    listing = sorted({user for prefixes in (fills or {}, below or {}) for users in prefixes.values() for user in users})
+    known = {*administrators, *readers, *writers}
+    if fills and (users := [user for user in listing if user not in known]):
+        parts.append(allow("List", ["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"], principals=users))
+    parts += [
+        {
+            **allow(f"Close{prefix.title()}", ["s3:*"], [f"arn:aws:s3:::{bucket}/{prefix}/*"], principals=users),
+            "Effect": "Deny",
+        }
+        for prefix, users in (closed or {}).items()
     ]
     return iam_documents.document(
         *(allow(sid, actions, _arns(bucket), principals=users) for sid, users, actions in granted if users), *parts

@@ -3,14 +3,19 @@ cluster's facts, what they may connect to, and a cache that outlives the pods.""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components import network_policies, objects
 from components.manifest import Manifest
 from components.network_policies import Endpoint, Rule
+from settings import DOMAIN
 
 CACHE = "ml-cache"
+TRUST = f"{DOMAIN}/trust"
+"""The label by which the controller says what a job may do; no job can write it."""
+EVALUATION = "evaluation"
 # Nothing measures a hostPath volume; a claim and a volume just have to name the same size.
 CACHE_SIZE = "50Gi"
 
@@ -18,11 +23,13 @@ CACHE_SIZE = "50Gi"
 @dataclass(frozen=True)
 class Reach:
     """What may be connected to. `controller`: the API server and the forge. `jobs`: the platform's services and the
-    places beyond it that jobs need; `internet`: TCP 443 of public addresses too."""
+    places beyond it that jobs need; `internet`: TCP 443 of public addresses too. `evaluation`: what is left to jobs that
+    load a model which anybody made: the object store, and the forge, from which their code comes."""
 
     service_cidr: str
     controller: Sequence[Endpoint]
     jobs: Sequence[Endpoint]
+    evaluation: Sequence[Endpoint]
     internet: bool
 
 
@@ -62,13 +69,16 @@ def policies(args: RunnersArgs) -> list[objects.Document]:
     dns = network_policies.to_dns(args.reach.service_cidr)
     internet = [network_policies.to_internet()] if args.reach.internet else []
 
-    def egress(component: str, *rules: Rule) -> objects.Document:
-        pods = {"matchLabels": {"app.kubernetes.io/component": component}}
-        return network_policies.policy(f"{component}-egress", args.namespace, pods, egress=[dns, *rules])
+    def egress(component: str, *rules: Rule, name: str = "", operator: str = "") -> objects.Document:
+        pods: dict[str, Any] = {"matchLabels": {"app.kubernetes.io/component": component}}
+        if operator:
+            pods["matchExpressions"] = [{"key": TRUST, "operator": operator, "values": [EVALUATION]}]
+        return network_policies.policy(f"{name or component}-egress", args.namespace, pods, egress=[dns, *rules])
 
     return [
         egress("controller", *network_policies.to_endpoints(args.reach.controller)),
-        egress("job", *network_policies.to_endpoints(args.reach.jobs), *internet),
+        egress("job", *network_policies.to_endpoints(args.reach.jobs), *internet, operator="NotIn"),
+        egress("job", *network_policies.to_endpoints(args.reach.evaluation), name=EVALUATION, operator="In"),
     ]
 
 

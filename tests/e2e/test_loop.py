@@ -1,6 +1,7 @@
 """The loop: from a changed parameter to a served prediction, twice, the second time from an awkward clone."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 from cli import health, loop
 from live import Platform, eventually
+from mlplatform.pulls import verdict
 from settings import ROOT
 
 Report = dict[str, Any]
@@ -59,14 +61,16 @@ def test_both_pull_requests_are_merged(demo: Report, live: Platform) -> None:
     for pull in (training, deployment):
         status = live.member.status(pull.head_sha, loop.GATE)
         assert status
-        assert status.state == "success"
+        # A first model has nothing to be compared with.
+        assert status.state == "success" or verdict.asks_an_owner(status.state, status.description)
 
 
 def test_the_bot_wrote_one_report_with_tables_and_charts(demo: Report, live: Platform) -> None:
     comments = live.member.comments(demo["pull_requests"][0]["number"])
     reports = [one for one in comments if one.author == loop.BOT]
     assert len(reports) == 1
-    assert "Quality gate: passed" in reports[0].body
+    assert re.search("Quality gate: (passed|an owner decides)", reports[0].body)
+    assert "Measured by main's code, on main's test set" in reports[0].body
     assert "accuracy" in reports[0].body.lower()
     assert "```mermaid" in reports[0].body
     assert "| " in reports[0].body

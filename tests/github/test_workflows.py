@@ -134,7 +134,20 @@ def test_the_gate_runs_from_main_for_every_pull_request() -> None:
     # A filtered workflow would leave the required status unset.
     assert "paths" not in triggers["pull_request_target"]
     assert triggers["pull_request_target"]["branches"] == ["main"]
-    assert triggers["workflow_run"] == {"workflows": ["train", "preview"], "types": ["completed"]}
+    assert triggers["workflow_run"] == {"workflows": ["train", "preview", "evaluate"], "types": ["completed"]}
+
+
+def test_s5_models_are_measured_by_main_in_a_job_that_is_given_nothing() -> None:
+    path = named("evaluate.yml")
+    triggers = load(path)["on"]
+
+    assert triggers == {
+        "workflow_run": {"workflows": ["train"], "types": ["completed"]},
+        "push": {"branches": ["main"]},
+    }
+    assert set(job(path)["permissions"]) == {"contents"}
+    assert "environment" not in job(path)
+    assert "secrets" not in path.read_text()
 
 
 def test_main_is_applied_stack_after_stack_in_the_order_in_which_they_depend() -> None:

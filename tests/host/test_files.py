@@ -29,8 +29,11 @@ SECRETS = {
     "pulumi-passphrase",
     "registry-password",
     "s3-dvc-secret-key",
+    "s3-evaluate-secret-key",
+    "s3-judge-secret-key",
     "s3-pulumi-secret-key",
     "s3-release-secret-key",
+    "s3-test-set-secret-key",
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -39,6 +40,7 @@ def _s3(stack: Stack, access: str) -> Any:
         aws_access_key_id=access,
         aws_secret_access_key=secret(f"s3-{access}-secret-key"),
         config=Config(
+            signature_version="s3v4",
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={"addressing_style": "path"},
@@ -209,6 +211,32 @@ def test_each_user_of_the_store_may_do_what_its_job_needs_and_no_more(applied: S
     assert len(versions) == 2, "both versions are kept"
     with pytest.raises(ClientError, match="AccessDenied"):
         dvc.delete_object(Bucket="ml-data", Key="dvc/a", VersionId=versions[-1]["VersionId"])
+
+
+def test_s4_no_job_with_a_branchs_code_reads_the_test_set_or_writes_a_measurement(applied: Stack) -> None:
+    dvc, evaluate, judge, owner = (_s3(applied, name) for name in ("dvc", "evaluate", "judge", "test-set"))
+    owner.put_object(Bucket="ml-data", Key="test/a", Body=b"rows")
+    dvc.put_object(Bucket="ml-data", Key="runs/1/lock", Body=b"lock")
+    # What measures reads all three and writes measurements alone, by an address that takes nothing else.
+    assert evaluate.get_object(Bucket="ml-data", Key="test/a")["Body"].read() == b"rows"
+    assert evaluate.get_object(Bucket="ml-data", Key="runs/1/lock")["Body"].read() == b"lock"
+    target = {"Bucket": "ml-data", "Key": "measurements/a.json"}
+    url = evaluate.generate_presigned_url("put_object", Params=target, ExpiresIn=60)
+    assert httpx.put(url, content=b"1.0", trust_env=False).is_success
+    assert httpx.put(url.replace("a.json", "b.json"), content=b"1.0", trust_env=False).status_code == 403
+    # The gate reads them.
+    assert judge.get_object(**target)["Body"].read() == b"1.0"
+    for client, keys in ((dvc, ("test/a", "measurements/a.json")), (owner, ("dvc/a", "measurements/a.json"))):
+        for key in keys:
+            with pytest.raises(ClientError, match="AccessDenied"):
+                client.get_object(Bucket="ml-data", Key=key)
+            with pytest.raises(ClientError, match="AccessDenied"):
+                client.put_object(Bucket="ml-data", Key=key, Body=b"forged")
+    for client, key in ((evaluate, "dvc/b"), (evaluate, "test/a"), (judge, "measurements/a.json"), (judge, "dvc/b")):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            client.put_object(Bucket="ml-data", Key=key, Body=b"forged")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        dvc.delete_object(Bucket="ml-data", Key="measurements/a.json")
 
 
 def test_drift_is_seen_by_refresh_and_mended_by_up(applied: Stack) -> None:

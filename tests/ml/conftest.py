@@ -36,7 +36,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sets(raw: Path, settings: params.Params) -> tuple[Examples, Examples]:
-    """Training and test set."""
+    """Training and validation set."""
     return prepare.split(prepare.read(raw), settings.prepare)
 
 

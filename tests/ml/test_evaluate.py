@@ -20,7 +20,7 @@ def test_a_perfect_model() -> None:
     assert metrics["loss"] == pytest.approx(-math.log(math.e**5 / (math.e**5 + 9)), abs=1e-6)
     assert metrics["parity"] == 0
     assert metrics["recall"] == {str(digit): 1 for digit in range(10)}
-    assert metrics["test_images"] == 10
+    assert metrics["validation_images"] == 10
 
 
 def test_a_model_that_takes_nines_for_fours() -> None:

@@ -14,7 +14,7 @@ INVALID = sorted(Path(__file__).with_name("fixtures").glob("params/*.yaml"))
 
 
 def test_the_shipped_file_is_valid() -> None:
-    assert params.load(ROOT / "ml" / "params.yaml").gate.tolerance == 0.015
+    assert params.load(ROOT / "ml" / "params.yaml").train.channels == 16
 
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
@@ -32,8 +32,8 @@ def test_a_missing_file_is_named_with_the_fix(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    with pytest.raises(UserError, match=r"epoch: unknown.*; .*gate: missing"):
-        params.parse(INVALID[0].with_name("unknown-key.yaml").read_text().replace("gate", "gat"), "params.yaml")
+    with pytest.raises(UserError, match=r"epoch: unknown.*; .*evaluate: missing"):
+        params.parse(INVALID[0].with_name("unknown-key.yaml").read_text().replace("evaluate", "eval"), "params.yaml")
 
 
 def test_the_command_ends_with_one_line_and_status_2() -> None:

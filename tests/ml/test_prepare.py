@@ -11,8 +11,10 @@ import pytest
 from digits import params, prepare
 from digits.errors import UserError
 from digits.prepare import Examples
+from mlplatform.evaluation import declaration
+from settings import ROOT
 
-SETTINGS = params.Prepare(seed=20, test_fraction=0.3)
+SETTINGS = params.Prepare(seed=20, validation_fraction=0.3)
 
 
 @pytest.fixture
@@ -36,11 +38,11 @@ def edit(directory: Path, before: str, after: str) -> None:
 
 
 def test_every_class_gives_the_same_share(sets: tuple[Examples, Examples]) -> None:
-    training, test = sets
-    assert (len(training), len(test)) == (1258, 539)
+    training, validation = sets
+    assert (len(training), len(validation)) == (1082, 189)
     for digit in range(10):
-        held_out, kept = (int((examples.labels == digit).sum()) for examples in (test, training))
-        assert held_out == round(0.3 * (held_out + kept))
+        kept, others = (int((examples.labels == digit).sum()) for examples in (validation, training))
+        assert kept == round(0.15 * (kept + others))
 
 
 def test_the_sets_share_no_image_and_lose_none() -> None:
@@ -49,14 +51,32 @@ def test_the_sets_share_no_image_and_lose_none() -> None:
         np.arange(100, dtype=np.uint8) % 10,
     )
     numbered = Examples(np.arange(100, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2), examples.labels)
-    training, test = prepare.split(numbered, SETTINGS)
-    assert sorted([*training.images[:, 0, 0], *test.images[:, 0, 0]]) == list(range(100))
+    training, validation = prepare.split(numbered, SETTINGS)
+    _, test = prepare.held_out(numbered)
+    every = np.concatenate([training.images, validation.images, test.images])[:, 0, 0]
+    assert sorted(every) == list(range(100))
+    assert 15 < len(test) < 45
+
+
+def test_s5_no_seed_share_or_order_moves_an_image_out_of_the_test_set(raw: Path) -> None:
+    examples = prepare.read(raw)
+    _, test = prepare.held_out(examples)
+    held_out = {image.tobytes() for image in test.images}
+    shuffled = examples.take(np.random.default_rng(1).permutation(len(examples)))
+    assert {image.tobytes() for image in prepare.held_out(shuffled)[1].images} == held_out
+    for settings in (SETTINGS, params.Prepare(seed=99, validation_fraction=0.5)):
+        for images in prepare.split(shuffled, settings):
+            assert not held_out & {image.tobytes() for image in images.images}
+
+
+def test_s5_the_test_set_is_what_the_declaration_says() -> None:
+    assert declaration.load(ROOT / "ml").test_set.share == prepare.TEST_SHARE
 
 
 def test_the_seed_chooses_the_images(raw: Path, sets: tuple[Examples, Examples]) -> None:
     examples = prepare.read(raw)
     again = prepare.split(examples, SETTINGS)[1]
-    other = prepare.split(examples, params.Prepare(seed=21, test_fraction=0.3))[1]
+    other = prepare.split(examples, params.Prepare(seed=21, validation_fraction=0.3))[1]
     assert np.array_equal(again.images, sets[1].images)
     assert not np.array_equal(other.images, sets[1].images)
 
@@ -64,7 +84,9 @@ def test_the_seed_chooses_the_images(raw: Path, sets: tuple[Examples, Examples])
 def test_a_class_with_one_image_is_refused(small: Path) -> None:
     edit(small, "images/0000.png,0\n", "")
     edit(small, "images/0010.png,0\n", "")
-    with pytest.raises(UserError, match=r"digit 0 has 1 images; add images, or change prepare.test_fraction"):
+    with pytest.raises(
+        UserError, match=r"digit 0 has 1 images besides the test set; add images, or change prepare.validation_fraction"
+    ):
         prepare.split(prepare.read(small), SETTINGS)
 
 

@@ -16,7 +16,7 @@ from digits.prepare import Examples
 
 SRC = Path(train.__file__).parents[1]
 PARAMS = """
-prepare: {{seed: 20, test_fraction: 0.3}}
+prepare: {{seed: 20, validation_fraction: 0.3}}
 train: {{seed: {seed}, epochs: 1, batch_size: 64, learning_rate: 0.01, channels: 4, dropout: 0.2, shift: 1}}
 evaluate: {{parity_tolerance: 0.0001}}
 gate: {{tolerance: 0.005}}
@@ -26,7 +26,7 @@ gate: {{tolerance: 0.005}}
 @pytest.fixture(scope="module")
 def data(sets: tuple[Examples, Examples], tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("prepared")
-    for name, examples in zip(("train", "test"), sets, strict=True):
+    for name, examples in zip(("train", "validation"), sets, strict=True):
         examples.take(np.arange(0, len(examples), 4)).save(directory / f"{name}.safetensors")
     return directory
 
@@ -62,10 +62,10 @@ def test_another_seed_gives_another_model(data: Path, first: dict[str, str], tmp
 def test_the_shipped_parameters_learn(sets: tuple[Examples, Examples], settings: params.Params) -> None:
     network, curves = train.train(*sets, settings.train)
     assert [row.epoch for row in curves] == list(range(1, settings.train.epochs + 1))
-    assert curves[-1].test_accuracy >= 0.97
+    assert curves[-1].validation_accuracy >= 0.97
     assert curves[-1].train_loss < curves[0].train_loss
     assert not network.training
-    assert train.score(network, sets[1], torch.device("cpu"))[1] == pytest.approx(curves[-1].test_accuracy)
+    assert train.score(network, sets[1], torch.device("cpu"))[1] == pytest.approx(curves[-1].validation_accuracy)
 
 
 def test_a_loss_that_is_no_number_is_refused_with_the_key(
@@ -89,5 +89,5 @@ def test_images_move_within_the_distance_and_lose_only_what_leaves() -> None:
 def test_curves_are_plain_csv(tmp_path: Path) -> None:
     train.write_curves([train.Epoch(1, 0.5, 1 / 3, 0.25, 1.0)], tmp_path / "curves.csv")
     assert (tmp_path / "curves.csv").read_text() == (
-        "epoch,train_loss,test_loss,train_accuracy,test_accuracy\n1,0.500000,0.333333,0.250000,1.000000\n"
+        "epoch,train_loss,validation_loss,train_accuracy,validation_accuracy\n1,0.500000,0.333333,0.250000,1.000000\n"
     )

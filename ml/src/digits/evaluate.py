@@ -1,4 +1,4 @@
-"""Stage `evaluate`: measure the exported model on the test set and check that it computes what torch computes."""
+"""Stage `evaluate`: measure the exported model on the validation set and check that it computes what torch computes."""
 
 from digits import reproducible  # isort: skip - must come before torch and onnxruntime
 
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from digits import export, model, params
 from digits.errors import UserError, run
-from digits.prepare import CLASSES, Examples
+from digits.prepare import Examples
+from digits.score import CLASSES, score
 
 
 @dataclass(frozen=True)
 class Report:
-    """What is known of a model: `metrics` for metrics.json, and the predicted digit of each test image, (n,)."""
+    """What is known of a model: `metrics` for metrics.json, and the predicted digit of each validation image, (n,)."""
 
     metrics: dict[str, Any]
     predicted: NDArray[np.int64]
@@ -30,24 +31,17 @@ class Report:
 def evaluate(torch_logits: NDArray[np.float32], onnx_logits: NDArray[np.float32], labels: NDArray[np.uint8]) -> Report:
     """Compute the metrics of the served model from its logits (n, 10) and the true labels (n,).
 
-    Losses are mean cross-entropies in nats; `parity` is the largest absolute difference of the two sets of logits.
+    They are those of `score`; `parity` is the largest absolute difference of the two sets of logits.
     """
-    predicted = onnx_logits.argmax(1)
-    shifted = onnx_logits.astype(np.float64) - onnx_logits.max(1, keepdims=True)
-    log_likelihood = shifted[np.arange(len(labels)), labels] - np.log(np.exp(shifted).sum(1))
-    recall = {str(digit): _rounded((predicted[labels == digit] == digit).mean()) for digit in range(CLASSES)}
+    numbers = score({export.OUTPUT: onnx_logits}, {"labels": labels})
     metrics = {
-        "accuracy": _rounded((predicted == labels).mean()),
-        "loss": _rounded(-log_likelihood.mean()),
+        "accuracy": numbers["accuracy"],
+        "loss": numbers["loss"],
         "parity": float(f"{np.abs(torch_logits - onnx_logits).max():.1e}"),
-        "recall": recall,
-        "test_images": len(labels),
+        "recall": {str(digit): numbers[f"recall.{digit}"] for digit in range(CLASSES)},
+        "validation_images": len(labels),
     }
-    return Report(metrics, predicted)
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 6)
+    return Report(metrics, onnx_logits.argmax(1))
 
 
 def check_parity(report: Report, torch_logits: NDArray[np.float32], tolerance: float) -> None:
@@ -89,7 +83,7 @@ def write_metrics(metrics: dict[str, Any], path: Path) -> None:
 
 
 def write_confusion(labels: NDArray[np.uint8], predicted: NDArray[np.int64], path: Path) -> None:
-    """Write one row a test image: its true and its predicted digit, the form of DVC's confusion template."""
+    """Write one row a validation image: its true and its predicted digit, the form of DVC's confusion template."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="ascii") as stream:
         table = csv.writer(stream, lineterminator="\n")
@@ -99,20 +93,20 @@ def write_confusion(labels: NDArray[np.uint8], predicted: NDArray[np.int64], pat
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the exported model.")
-    parser.add_argument("data", type=Path, help="directory with test.safetensors")
+    parser.add_argument("data", type=Path, help="directory with validation.safetensors")
     parser.add_argument("model", type=Path, help="directory with model.safetensors and model.onnx")
     parser.add_argument("metrics", type=Path, help="JSON file for the metrics")
     parser.add_argument("confusion", type=Path, help="CSV file for the confusion matrix")
     arguments = parser.parse_args()
     settings = params.load()
     reproducible.start(settings.train.seed)
-    test = Examples.load(arguments.data / "test.safetensors")
-    reference = torch_logits(arguments.model / "model.safetensors", settings.train, test.images)
-    served = onnx_logits(arguments.model / "model.onnx", test.images)
-    report = evaluate(reference, served, test.labels)
+    validation = Examples.load(arguments.data / "validation.safetensors")
+    reference = torch_logits(arguments.model / "model.safetensors", settings.train, validation.images)
+    served = onnx_logits(arguments.model / "model.onnx", validation.images)
+    report = evaluate(reference, served, validation.labels)
     check_parity(report, reference, settings.evaluate.parity_tolerance)
     write_metrics(report.metrics, arguments.metrics)
-    write_confusion(test.labels, report.predicted, arguments.confusion)
+    write_confusion(validation.labels, report.predicted, arguments.confusion)
     print(f"accuracy {report.metrics['accuracy']:.4f}, parity {report.metrics['parity']:g}")
 
 

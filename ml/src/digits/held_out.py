@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from digits import dataset, params, prepare
+from digits import dataset, prepare
 from digits.errors import UserError, run
 
 
-def held_out(settings: params.Prepare, number: int) -> tuple[bytes, int]:
+def held_out(number: int) -> tuple[bytes, int]:
     """The PNG and the label of the test set's image `number`, counted from 0 in the order of the raw data.
 
     Raises:
@@ -17,7 +17,7 @@ def held_out(settings: params.Prepare, number: int) -> tuple[bytes, int]:
     with TemporaryDirectory() as scratch:
         raw = Path(scratch, "digits")
         dataset.write(raw)
-        _, test = prepare.split(prepare.read(raw), settings)
+        _, test = prepare.held_out(prepare.read(raw))
     if not 0 <= number < len(test):
         raise UserError(f"number {number} is not in the test set; choose 0 to {len(test) - 1}")
     return dataset.encode_png(test.images[number]), int(test.labels[number])
@@ -25,11 +25,10 @@ def held_out(settings: params.Prepare, number: int) -> tuple[bytes, int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write one held-out image and print its label.")
-    parser.add_argument("--params", type=Path, default=params.PARAMS_FILE, help="the split's params.yaml")
     parser.add_argument("--number", type=int, default=0, help="which image of the test set")
     parser.add_argument("--out", type=Path, required=True, help="the PNG file to write")
     arguments = parser.parse_args()
-    png, label = held_out(params.load(arguments.params).prepare, arguments.number)
+    png, label = held_out(arguments.number)
     arguments.out.write_bytes(png)
     print(label)
 

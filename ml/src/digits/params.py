@@ -1,7 +1,7 @@
 """The parameters of the pipeline (`ml/params.yaml`), checked before any stage uses them.
 
-Each stage of `dvc.yaml` has a section of its own name; `gate` holds what the quality gate allows. Run as a program it
-checks a file: `python -m digits.params [FILE]`.
+Each stage of `dvc.yaml` has a section of its own name. Run as a program it checks a file:
+`python -m digits.params [FILE]`.
 """
 
 import argparse
@@ -24,12 +24,12 @@ class Section(BaseModel):
 
 
 class Prepare(Section):
-    """How the raw images become a training and a test set."""
+    """How the images that are not main's test set become a training and a validation set."""
 
     seed: Annotated[int, Field(ge=0)]
-    """Chooses which images are held out."""
-    test_fraction: Annotated[float, Field(ge=0.05, le=0.5)]
-    """Share of every class that is held out for the test set."""
+    """Chooses which images are for validation."""
+    validation_fraction: Annotated[float, Field(ge=0.05, le=0.5)]
+    """Share of every class that is kept for validation."""
 
 
 class Train(Section):
@@ -56,7 +56,7 @@ class Evaluate(Section):
 
 
 class Gate(Section):
-    """What a pull request may cost."""
+    """What a pull request may cost where main has no `evaluation.yaml`, which else says it."""
 
     tolerance: Annotated[float, Field(ge=0, le=1)]
     """Largest fall in accuracy against main, as a fraction."""
@@ -68,7 +68,7 @@ class Params(Section):
     prepare: Prepare
     train: Train
     evaluate: Evaluate
-    gate: Gate
+    gate: Gate | None = None
 
 
 def load(path: Path = PARAMS_FILE) -> Params:

@@ -1,4 +1,8 @@
-"""Stage `prepare`: split the raw images into a training and a test set, each one safetensors file."""
+"""Stage `prepare`: split the raw images into a training and a validation set, each one safetensors file.
+
+The images of main's test set are left out. Which these are follows from the pixels alone
+(`mlplatform.evaluation.split`), so no parameter, order or further image moves one of them between the sets.
+"""
 
 import argparse
 import csv
@@ -12,8 +16,12 @@ from safetensors.numpy import load_file, save_file
 from digits import params
 from digits.errors import UserError, run
 from digits.picture import PictureError, decode, to_pixels
+from mlplatform.evaluation import rows
+from mlplatform.evaluation.split import belongs
 
 CLASSES = 10
+TEST_SHARE = 0.3
+"""`test_set.share` of `evaluation.yaml`."""
 RESTORE = "restore it with `dvc pull data/digits.dvc`"
 
 
@@ -78,33 +86,44 @@ def read(directory: Path) -> Examples:
     return Examples(np.stack(images), np.array(labels, np.uint8))
 
 
+def held_out(examples: Examples) -> tuple[Examples, Examples]:
+    """Take main's test set out; return (the others, test set), each in the order of the raw data."""
+    entries = rows.rows({"images": examples.images, "labels": examples.labels}, ["images"])
+    for_test = np.array([belongs(entry.input, TEST_SHARE) for entry in entries], bool)
+    return examples.take(np.flatnonzero(~for_test)), examples.take(np.flatnonzero(for_test))
+
+
 def split(examples: Examples, settings: params.Prepare) -> tuple[Examples, Examples]:
-    """Hold out the same share of every class; return (training, test), each in the order of the raw data.
+    """Keep the same share of every class for validation; return (training, validation) in the order of the raw data.
 
     Raises:
         UserError: a class has too few images for both sets.
     """
+    examples, _ = held_out(examples)
     random = np.random.default_rng(settings.seed)
-    held_out = np.zeros(len(examples), bool)
+    kept = np.zeros(len(examples), bool)
     for digit in range(CLASSES):
         members = np.flatnonzero(examples.labels == digit)
-        count = round(len(members) * settings.test_fraction)
+        count = round(len(members) * settings.validation_fraction)
         if not 0 < count < len(members):
-            raise UserError(f"digit {digit} has {len(members)} images; add images, or change prepare.test_fraction")
-        held_out[random.permutation(members)[:count]] = True
-    return examples.take(np.flatnonzero(~held_out)), examples.take(np.flatnonzero(held_out))
+            raise UserError(
+                f"digit {digit} has {len(members)} images besides the test set; add images, or change "
+                "prepare.validation_fraction"
+            )
+        kept[random.permutation(members)[:count]] = True
+    return examples.take(np.flatnonzero(~kept)), examples.take(np.flatnonzero(kept))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Split the raw images into a training and a test set.")
+    parser = argparse.ArgumentParser(description="Split the raw images into a training and a validation set.")
     parser.add_argument("raw", type=Path, help="directory with labels.csv and the images")
-    parser.add_argument("out", type=Path, help="directory for train.safetensors and test.safetensors")
+    parser.add_argument("out", type=Path, help="directory for train.safetensors and validation.safetensors")
     arguments = parser.parse_args()
-    training, test = split(read(arguments.raw), params.load().prepare)
+    training, validation = split(read(arguments.raw), params.load().prepare)
     arguments.out.mkdir(parents=True, exist_ok=True)
     training.save(arguments.out / "train.safetensors")
-    test.save(arguments.out / "test.safetensors")
-    print(f"{len(training)} training and {len(test)} test images")
+    validation.save(arguments.out / "validation.safetensors")
+    print(f"{len(training)} training and {len(validation)} validation images")
 
 
 if __name__ == "__main__":

@@ -23,15 +23,15 @@ class Epoch:
 
     epoch: int
     train_loss: float
-    test_loss: float
+    validation_loss: float
     train_accuracy: float
-    test_accuracy: float
+    validation_accuracy: float
 
 
-def train(training: Examples, test: Examples, settings: params.Train) -> tuple[nn.Module, list[Epoch]]:
+def train(training: Examples, validation: Examples, settings: params.Train) -> tuple[nn.Module, list[Epoch]]:
     """Fit a network on `training` and return it with its curves.
 
-    The test set only draws its curve; nothing is chosen by it.
+    The validation set only draws its curve; nothing is chosen by it.
 
     Raises:
         UserError: the loss became infinite or not a number.
@@ -64,8 +64,9 @@ def train(training: Examples, test: Examples, settings: params.Train) -> tuple[n
                 f"{params.PARAMS_FILE}: train.learning_rate: {settings.learning_rate} makes the loss diverge in epoch "
                 f"{epoch}; try a tenth of it"
             )
-        test_loss, test_accuracy = score(network, test, device)
-        curves.append(Epoch(epoch, total / len(training), test_loss, correct / len(training), test_accuracy))
+        validation_loss, validation_accuracy = score(network, validation, device)
+        accuracy = correct / len(training)
+        curves.append(Epoch(epoch, total / len(training), validation_loss, accuracy, validation_accuracy))
     return network.cpu().eval(), curves
 
 
@@ -103,21 +104,21 @@ def write_curves(curves: list[Epoch], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit the network.")
-    parser.add_argument("data", type=Path, help="directory with train.safetensors and test.safetensors")
+    parser.add_argument("data", type=Path, help="directory with train.safetensors and validation.safetensors")
     parser.add_argument("model", type=Path, help="directory for model.safetensors and model.onnx")
     parser.add_argument("curves", type=Path, help="CSV file for loss and accuracy by epoch")
     arguments = parser.parse_args()
     settings = params.load().train
-    training, test = (Examples.load(arguments.data / f"{name}.safetensors") for name in ("train", "test"))
+    training, validation = (Examples.load(arguments.data / f"{name}.safetensors") for name in ("train", "validation"))
     begin = perf_counter()
-    network, curves = train(training, test, settings)
+    network, curves = train(training, validation, settings)
     for directory in (arguments.model, arguments.curves.parent):
         directory.mkdir(parents=True, exist_ok=True)
     export.save_weights(network, arguments.model / "model.safetensors")
     export.save_onnx(network, arguments.model / "model.onnx")
     write_curves(curves, arguments.curves)
     last = curves[-1]
-    print(f"{last.epoch} epochs in {perf_counter() - begin:.1f} s: test accuracy {last.test_accuracy:.4f}")
+    print(f"{last.epoch} epochs in {perf_counter() - begin:.1f} s: validation accuracy {last.validation_accuracy:.4f}")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ci import chart
 from ci.gate import Verdict
 from ci.metrics import Confusion, Curves, Metrics
+from mlplatform.evaluation.declaration import Metric
+from mlplatform.evaluation.judgement import Number
 
 MARKER = "<!-- ml-platform:report -->"
-CURVES = {"test_loss": "Loss on the test set", "test_accuracy": "Accuracy on the test set"}
+CURVES = {"validation_loss": "Loss on the validation set", "validation_accuracy": "Accuracy on the validation set"}
 MOST_SENTENCE = 1000
 # Gitea and GitHub take 65,536 characters.
 MOST_TEXT = 60_000
@@ -17,6 +19,8 @@ MOST_TEXT = 60_000
 LIMITS = (400, 100, 25, 5, 0)
 # The last ends a mention without showing.
 ENTITIES = {"&": "&amp;", "<": "&lt;", "[": "&#91;", "`": "&#96;", "*": "&#42;", "@": "@&#8203;"}
+MAIN = "measured by main"
+MEASURED = ("metric", "main", "this pull request", "change")
 HEADLINES = {True: "passed", False: "failed", None: "waiting for training"}
 
 
@@ -31,6 +35,15 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What main's own code has to say: the state of the gate, every number with its source, and main's rules for it."""
+
+    state: Literal["success", "failure", "pending"]
+    numbers: tuple[Number, ...]
+    rules: Mapping[str, Metric]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that the comment says. `verdict` is `None` while training runs."""
 
@@ -42,6 +55,7 @@ class Report:
     candidate: Results
     run_url: str = ""
     notes: tuple[str, ...] = ()
+    measured: Measured | None = None
 
 
 def render(report: Report) -> str:
@@ -56,7 +70,7 @@ def render(report: Report) -> str:
 
 def _render(report: Report, most: int) -> str:
     verdict = report.verdict
-    parts = [f"## Quality gate: {HEADLINES[verdict.passed if verdict else None]}"]
+    parts = [f"## Quality gate: {_headline(report)}"]
     if verdict and verdict.passed:
         parts.append(f"{verdict.summary}.")
     elif verdict:
@@ -64,10 +78,18 @@ def _render(report: Report, most: int) -> str:
     else:
         parts.append("The lock is not fresh, so the pipeline runs on this commit. This comment is then written anew.")
     parts += [sentence(note) for note in report.notes]
-    tables = _metrics(report, most), _parameters(report, most), _curves(report), _confusion(report)
+    metrics = _metrics(report, most) if report.measured is None else _numbers(report.measured, most)
+    tables = metrics, _parameters(report, most), _curves(report), _confusion(report)
     parts += [text for text in tables if text]
     parts.append(_footer(report))
     return "\n\n".join(parts) + "\n"
+
+
+def _headline(report: Report) -> str:
+    if report.measured and report.measured.state == "pending":
+        measured = any(number.source == MAIN for number in report.measured.numbers)
+        return "an owner decides" if measured else "waiting for main's measurement"
+    return HEADLINES[report.verdict.passed if report.verdict else None]
 
 
 def sentence(text: str) -> str:
@@ -102,6 +124,39 @@ def _metrics(report: Report, most: int) -> str:
     if report.tolerance is not None:
         text += f"\n\nMain allows accuracy to fall by {report.tolerance:g}."
     return text
+
+
+def _numbers(measured: Measured, most: int) -> str:
+    """Each number with whose code came to it: only main's decide."""
+    own = [number for number in measured.numbers if number.source == MAIN]
+    rows = [
+        [
+            chart.code(one.name),
+            _number(one.main),
+            _number(one.candidate),
+            "" if one.main is None or one.candidate is None else f"{round(one.candidate - one.main, 9):+.6g}",
+        ]
+        for one in own
+    ]
+    parts = ["### Metrics"]
+    if rows:
+        parts.append(f"Measured by main's code, on main's test set:\n\n{_table(MEASURED, rows, most)}")
+    for name, metric in measured.rules.items():
+        if metric.tolerance is not None:
+            verb = "fall" if metric.better == "higher" else "rise"
+            parts.append(f"Main allows {name} to {verb} by {metric.tolerance:g}.")
+    said = [[chart.code(one.name), _number(one.candidate)] for one in measured.numbers if one.source != MAIN]
+    if said:
+        table = _table(["metric", "this pull request"], said, most)
+        parts.append(
+            "<details><summary>Reported by the run: its own numbers, on its own validation data. They decide "
+            f"nothing</summary>\n\n{table}\n\n</details>"
+        )
+    return "\n\n".join(parts)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
 
 
 def _parameters(report: Report, most: int) -> str:

@@ -28,9 +28,14 @@ def tolerance(main: Tree) -> float:
     if text is None:
         raise DocumentError(f"{MAIN} has no {PARAMETERS}, which says what the gate allows")
     try:
-        return params.parse(text.decode("utf-8", errors="replace"), f"{MAIN}'s {PARAMETERS}").gate.tolerance
+        found = params.parse(text.decode("utf-8", errors="replace"), f"{MAIN}'s {PARAMETERS}").gate
     except UserError as error:
         raise DocumentError(str(error)) from None
+    if found is None:
+        raise DocumentError(
+            f"{MAIN}'s {PARAMETERS} has no gate.tolerance, and {FOLDER}/evaluation.yaml is missing: restore it"
+        )
+    return found.tolerance
 
 
 def metrics(tree: Tree) -> measured.Metrics | None:

@@ -156,9 +156,9 @@ def _md5(tree: Tree, path: str) -> str | None:
     content = tree.read(path)
     if content is not None:
         return _digest(content)
-    pointer = tree.read(f"{path}.dvc")
-    if pointer is not None:
-        return _pointed(pointer, path)
+    text = tree.read(f"{path}.dvc")
+    if text is not None:
+        return pointer(text, path).md5
     files = tree.files(path)
     if not files:
         return None
@@ -176,14 +176,26 @@ def _digest(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def _pointed(pointer: bytes, path: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a `.dvc` file says of its path: the MD5 (with `.dir` for a folder), the size in bytes where it says one, and
+    the remote where it is not the default one."""
+
+    md5: str
+    size: int | None = None
+    remote: str = ""
+
+
+def pointer(text: bytes, path: str) -> Pointer:
+    """Read the `.dvc` file of a path. Raises `DocumentError`."""
     source = f"{path}.dvc"
-    entries = mapping(parse_yaml(pointer, source), source).get("outs")
+    entries = mapping(parse_yaml(text, source), source).get("outs")
     name = PurePosixPath(path).name
     if isinstance(entries, list):
         for entry in entries:
             if isinstance(entry, dict) and entry.get("path") == name and isinstance(entry.get("md5"), str):
-                return str(entry["md5"])
+                size, remote = entry.get("size"), entry.get("remote")
+                return Pointer(entry["md5"], size if type(size) is int else None, str(remote or ""))
     raise DocumentError(f"{source}: names no hash of {name}: run dvc add {path}")
 
 

@@ -13,19 +13,21 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci import base_layer, deploy, environment, evidence, git, image, lock, pipeline, remote
+from ci import base_layer, deploy, environment, evidence, git, image, lock, measurements, pipeline, remote
 from ci.document import DocumentError
 from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, run
+from ci.measurements import MODEL, Measurements
+from ci.metrics import Metrics
 from ci.store import Store
 from ci.tree import CommitTree, Tree
 from digits import bento
 from digits.errors import UserError
+from mlplatform.evaluation import judgement
 from mlplatform.releases import Release
 
 APP = "classifier"
 STAGE = "dev"
-MODEL = f"{FOLDER}/model/model.onnx"
 REQUIREMENTS = "requirements/serve.txt"
 PACKAGER = f"{FOLDER}/src/digits/bento.py"
 MODEL_LABEL = "ml-platform.dev/model-digest"
@@ -128,10 +130,15 @@ class Job:
         host, user, password = (environment.require(f"REGISTRY_{name}") for name in ("HOST", "USERNAME", "PASSWORD"))
         with image.login(host, user, password) as registry:
             digest = registry.digest(f"{APP}:{made_of.key}")
+            known = digest is not None or self._was_trained_here(main)
+            if not known and remote.missing(main, FOLDER, {MODEL: made_of.model_md5}):
+                print(f"the model that {MAIN} came with was not trained here: the first training is released")
+                return True
+            measured, why = self._measured(main)
+            if why:
+                print(f"{why}: nothing is proposed until then")
+                return True
             if digest is None:
-                if not self._was_trained_here(main) and remote.missing(main, FOLDER, {MODEL: made_of.model_md5}):
-                    print(f"the model that {MAIN} came with was not trained here: the first training is released")
-                    return True
                 pull_model(self.root)
                 digest = build(self.root, registry, self.base, made_of, models)
             model_digest = registry.labels(f"{APP}@{digest}")[MODEL_LABEL]
@@ -143,9 +150,26 @@ class Job:
         # Before the pull request: the gate lets an overlay name no digest without its record.
         if not models.has(release.record):
             models.put(release.record, release.document())
-        self._propose(main, release, f"s3://{models.bucket}/{_archive_key(made_of)}")
+        self._propose(main, release, f"s3://{models.bucket}/{_archive_key(made_of)}", measured)
         # A newer run may have looked at the open pull requests just before this one's was among them.
         return not self._moved(made_of)
+
+    def _measured(self, main: CommitTree) -> tuple[Metrics | None, str]:
+        """What main's code measured of main's model, and why it must not be proposed yet, or "".
+
+        Raises:
+            Failure: it must never be.
+        """
+        declared = measurements.rules(main)
+        if declared is None:
+            return evidence.metrics(main), ""
+        store = Store.connect(environment.require("DATA_BUCKET"))
+        found = Measurements(store, self.root).of_main(main, declared)
+        if found is None:
+            return None, f"{MAIN}'s model is not measured by {MAIN}'s evaluator yet"
+        if below := judgement.below_limits(found, declared.metrics):
+            raise Failure(f"{MAIN}'s model is not released: {'; '.join(below)}")
+        return Metrics(found.metrics) if "accuracy" in found.metrics else None, ""
 
     def follow(self) -> bool:
         """Check main's newest commit out, unless it is; whether it was."""
@@ -170,7 +194,7 @@ class Job:
         author = self.repository.git("log", "-1", "--format=%ae", main.commit, "--", f"{FOLDER}/dvc.lock")
         return author.decode().strip() == git.BOT["email"]
 
-    def _propose(self, main: CommitTree, release: Release, archive: str) -> None:
+    def _propose(self, main: CommitTree, release: Release, archive: str, metrics: Metrics | None) -> None:
         lock_log = self.repository.git("log", "-1", "--format=%H", main.commit, "--", f"{FOLDER}/dvc.lock")
         proposal = deploy.Proposal(
             app=APP,
@@ -179,7 +203,7 @@ class Job:
             model_digest=release.model_digest,
             archive=archive,
             lock_commit=lock_log.decode().strip(),
-            metrics=evidence.metrics(main),
+            metrics=metrics,
             run_url=self.place.run_url(),
         )
         client = self.place.connect(self.token)

@@ -1,6 +1,7 @@
-"""Whether DVC's remote holds what a lock names."""
+"""Whether DVC's remotes hold what a commit names."""
 
 import configparser
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ci import lock
@@ -8,10 +9,18 @@ from ci.document import DocumentError
 from ci.pipeline import Pipeline
 from ci.store import Store, dvc_object
 from ci.tree import Tree
+from mlplatform.objects import verify
+from mlplatform.objects.verify import Entry, S3Reader
+
+# DVC takes an object for good when it is there.
+REPAIR = "whoever has the file deletes the object and runs `dvc push` in ml/"
 
 
-def location(tree: Tree, folder: str) -> tuple[str, str]:
-    """Bucket and prefix of the default remote of the DVC project in `folder`. Raises `DocumentError`."""
+def location(tree: Tree, folder: str, name: str = "") -> tuple[str, str]:
+    """Bucket and prefix of a remote of the DVC project in `folder`, its default one unless named.
+
+    Raises `DocumentError`.
+    """
     source = f"{folder}/.dvc/config"
     text = tree.read(source)
     if text is None:
@@ -21,13 +30,20 @@ def location(tree: Tree, folder: str) -> tuple[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(lines, source)
-        name = parser.get("core", "remote")
+        name = name or parser.get("core", "remote")
         url = urlsplit(parser.get(f"'remote \"{name}\"'", "url"))
     except configparser.Error as error:
-        raise DocumentError(f"{source}: names no default remote: {' '.join(str(error).split())}") from None
+        what = f"remote {name}" if name else "default remote"
+        raise DocumentError(f"{source}: names no {what}: {' '.join(str(error).split())}") from None
     if url.scheme != "s3" or not url.netloc:
-        raise DocumentError(f"{source}: the default remote is not s3://bucket/prefix")
+        raise DocumentError(f"{source}: the remote {name} is not s3://bucket/prefix")
     return url.netloc, url.path
+
+
+def reader(tree: Tree, folder: str, name: str = "") -> S3Reader:
+    """Reads the objects of a remote, as `location` finds it. Raises `DocumentError`."""
+    bucket, prefix = location(tree, folder, name)
+    return S3Reader(Store.connect(bucket).client, bucket, prefix)
 
 
 def reasons_to_train(tree: Tree, main: Tree, line: Pipeline) -> list[str]:
@@ -48,3 +64,10 @@ def missing(main: Tree, folder: str, objects: dict[str, str]) -> list[str]:
         for path, md5 in sorted(objects.items())
         if not store.has(dvc_object(prefix, md5))
     ]
+
+
+def faults(main: Tree, folder: str, objects: Mapping[str, str]) -> list[str]:
+    """A sentence for each output (MD5 by path) that main's remote lacks or holds with other content; each is read."""
+    entries = [Entry(path, md5) for path, md5 in sorted(objects.items())]
+    found = verify.verify(entries, reader(main, folder))
+    return [f"{one.reason}: {REPAIR}" for one in found]

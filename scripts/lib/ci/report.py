@@ -9,20 +9,42 @@ The head's files are read as git objects; nothing of them is executed.
 import dataclasses
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ci import candidate, comment, deployments, environment, evidence, gate, git, infrastructure, lock, pipeline, remote
+from ci import (
+    candidate,
+    comment,
+    deployments,
+    environment,
+    evidence,
+    gate,
+    git,
+    infrastructure,
+    lock,
+    measurements,
+    pipeline,
+    remote,
+)
+from ci.document import parse_yaml
 from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, Unacceptable, run
+from ci.measurements import Measurements
 from ci.metrics import Metrics
 from ci.store import Store
 from ci.tree import CommitTree
-from forge import Forge, PullRequest, StatusState, WorkflowRun
+from forge import Forge, PullRequest, Status, StatusState, WorkflowRun
 from mlplatform import releases
+from mlplatform.evaluation import judgement, scope
+from mlplatform.evaluation.declaration import FILE, Declaration
+from mlplatform.evaluation.result import Evaluation, ResultError
+from mlplatform.evaluation.scope import Change, Scope
 
 CONTEXT = "quality-gate"
 TRAIN_WORKFLOW = "train.yml"
 TRAINED_BY = "Trained by"
+# Files whose content decides whether main can judge a change of them.
+READ = tuple(f"{FOLDER}/{name}" for name in (FILE, scope.PARAMETERS, scope.PIPELINE, scope.LOCK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +70,7 @@ class Job:
     remote: git.Remote
     store: Store
     run_url: str
+    root: Path
     has_aws: bool = False
 
     def report(self, pull: PullRequest) -> None:
@@ -156,10 +179,70 @@ class Job:
 
     def _judge(self, review: Review, line: pipeline.Pipeline) -> None:
         """The lock is fresh: compare with main."""
-        problems: list[str] = []
+        try:
+            problems = remote.faults(review.main, FOLDER, lock.remote_objects(review.tree, line))
+            declared = measurements.rules(review.main)
+        except Unacceptable as error:
+            self._refuse(review, str(error), self._training(review.sha))
+            return
+        if declared is None:
+            self._judge_reported(review, problems)
+        elif not self._judge_measured(review, declared, problems) and self._look(review, declared):
+            # Measured since it was looked up: nothing else would start this job again.
+            self._judge_measured(review, declared, problems)
+
+    def _judge_measured(self, review: Review, declared: Declaration, problems: list[str]) -> bool:
+        """Judge by what main's code measured; whether it has."""
+        found, faults = None, list(problems)
+        try:
+            found = None if faults else self._look(review, declared)
+        except Unacceptable as error:
+            faults.append(str(error))
+        except ResultError as error:
+            faults.append(f"what main's evaluation left cannot be believed: {error}")
+        reported = None
+        try:
+            reported = evidence.metrics(review.tree)
+        except Unacceptable as error:
+            faults.append(str(error))
+        verdict = judgement.judge(found, declared.metrics, self._scope(review, declared), problems=faults)
+        numbers = judgement.numbers(found, reported.values if reported else None)
+        address = self._comment(
+            review,
+            gate.Verdict(verdict.state == "success", verdict.summary, verdict.reasons),
+            self._trained_by(review.sha),
+            after=reported,
+            measured=comment.Measured(verdict.state, tuple(numbers), declared.metrics),
+        )
+        self._status(review.sha, verdict.state, verdict.summary, address)
+        return found is not None or bool(faults)
+
+    def _look(self, review: Review, declared: Declaration) -> Evaluation | None:
+        return Measurements(self.store, self.root).look(review.main, review.tree, declared)
+
+    def _scope(self, review: Review, declared: Declaration) -> Scope:
+        """What of the pull request main judges, and what an owner has to approve."""
+        base = self.repository.merge_base(review.main.commit, review.sha)
+        assert base is not None
+        before, changes = CommitTree(self.repository, base), []
+        for path in self.repository.changed(base, review.sha):
+            if path in READ:
+                try:
+                    old, new = (
+                        None if text is None else parse_yaml(text, path)
+                        for text in (before.read(path), review.tree.read(path))
+                    )
+                except Unacceptable as error:
+                    return Scope(refused=(str(error),))
+                changes.append(Change(path, old, new))
+            else:
+                changes.append(Change(path))
+        return scope.scope(changes, declared, FOLDER)
+
+    def _judge_reported(self, review: Review, problems: list[str]) -> None:
+        """Main does not say how models are measured: compare what the runs say."""
         tolerance, before, after = 0.0, None, None
         try:
-            problems += remote.missing(review.main, FOLDER, lock.remote_objects(review.tree, line))
             tolerance = evidence.tolerance(review.main)
             before = evidence.metrics(review.main)
             after = evidence.metrics(review.tree)
@@ -185,6 +268,7 @@ class Job:
         tolerance: float | None = None,
         before: Metrics | None = None,
         after: Metrics | None = None,
+        measured: comment.Measured | None = None,
     ) -> str:
         """Write the report and return its address."""
         report = comment.Report(
@@ -195,6 +279,7 @@ class Job:
             main=evidence.collect(review.main, before),
             candidate=evidence.collect(review.tree, after),
             run_url=run_url,
+            measured=measured,
         )
         return self.forge.upsert_comment(report.number, comment.MARKER, comment.render(report)).url
 
@@ -228,15 +313,23 @@ def _ending(training: WorkflowRun) -> str:
     return f"training ended with {training.conclusion or 'an error'}: its log says why"
 
 
+def _waits(status: Status | None) -> bool:
+    """Whether the gate waits for a measurement, or for one of today's main."""
+    return status is not None and status.state == "pending" and status.description.startswith(judgement.UNMEASURED)
+
+
 def pull_requests(forge: Forge, payload: dict[str, Any]) -> list[PullRequest]:
     """The open pull requests into main that an event is about.
 
     A workflow run names its commit, the same way on every forge; a commit that is no longer any head has been followed
-    by a newer one, which is reported on by itself.
+    by a newer one, which is reported on by itself. A run of main's own measures, and concerns whoever waits for that.
     """
     if "workflow_run" in payload:
-        sha = str(payload["workflow_run"]["head_sha"])
-        return [pull for pull in forge.pull_requests(MAIN) if pull.head_sha == sha]
+        started_by = payload["workflow_run"]
+        found = forge.pull_requests(MAIN)
+        if not str(started_by.get("event", "")).startswith("pull_request"):
+            return [pull for pull in found if _waits(forge.status(pull.head_sha, CONTEXT))]
+        return [pull for pull in found if pull.head_sha == str(started_by["head_sha"])]
     if "pull_request" not in payload:
         raise Failure(
             "the event is neither about a pull request nor about a workflow run: start this job by those only"
@@ -254,6 +347,7 @@ def main() -> None:
         remote=git.Remote(place.clone_url, token),
         store=Store.connect(environment.require("DATA_BUCKET")),
         run_url=place.run_url(),
+        root=environment.ROOT,
         # On GitHub there is AWS; elsewhere there may be an emulator of it.
         has_aws=place.kind == "github" or bool(os.environ.get("AWS_ENDPOINT_URL")),
     )

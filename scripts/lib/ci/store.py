@@ -33,6 +33,7 @@ class Store:
             read_timeout=60,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
+            signature_version="s3v4",
         )
         return cls(bucket, boto3.Session().client("s3", endpoint_url=endpoint, config=config))
 
@@ -54,6 +55,12 @@ class Store:
         if len(content) > limit:
             raise Failure(f"s3://{self.bucket}/{key} is larger than {limit} bytes")
         return content
+
+    def writable(self, key: str, seconds: int) -> str:
+        """An address that takes this one object for so long from whoever knows it."""
+        target = {"Bucket": self.bucket, "Key": key}
+        address: str = self.client.generate_presigned_url("put_object", Params=target, ExpiresIn=seconds)
+        return address
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is gone already is fine."""

@@ -101,11 +101,14 @@ def main() -> None:
     line = pipeline.load(tree, FOLDER)
     store = Store.connect(environment.require("DATA_BUCKET"))
     take_from_base(root, tree, line)
+    # Not everything that git tracks: what models are measured on is none of a branch's business.
+    tracked = [f"{path}.dvc" for path in line.inputs() if tree.read(f"{path}.dvc") is not None]
+    data, stages = [os.path.relpath(path, FOLDER) for path in sorted(tracked)], [stage.name for stage in line.stages]
     # What main never pushed is made anew by the pipeline; only the data itself cannot be.
-    dvc(root, "pull", "--allow-missing")
+    dvc(root, "pull", "--allow-missing", *data, *stages)
     require_data(root, tree, line)
     dvc(root, "repro")
-    dvc(root, "push")
+    dvc(root, "push", *data, *stages)
     candidate.upload(store, head, results(root, tree, line))
     print(f"left for the report: s3://{store.bucket}/{candidate.prefix(head)}")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from mlplatform.base_layer import locked, manifest
 
 # What jobs run in, the quickest to make first.
-GROUPS = ("ci", "ops", "release", "ml")
+GROUPS = ("ci", "evaluate", "ops", "release", "ml")
 DAY = 24 * 3600
 # How long what main names no more is kept, for branches that still do.
 KEPT_SECONDS = 14 * DAY

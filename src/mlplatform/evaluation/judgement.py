@@ -8,6 +8,8 @@ from mlplatform.evaluation.declaration import Kind, Metric
 from mlplatform.evaluation.result import Evaluation, Measured, Refused
 from mlplatform.evaluation.scope import Ask, Scope
 
+UNMEASURED = "main has not measured the model yet"
+
 # With such a change, main's numbers say little of how the model will do: they are shown, but an owner decides.
 BEYOND_MEASURING = frozenset({Kind.CONTRACT, Kind.SERVICE, Kind.EVALUATOR, Kind.TEST_SET})
 
@@ -76,7 +78,7 @@ def judge(
     if failures:
         return Verdict("failure", failures[0], (*failures, *asks))
     if evaluation is None:
-        return Verdict("pending", "main has not measured the model yet", tuple(asks))
+        return Verdict("pending", UNMEASURED, (f"{UNMEASURED}: this comment is then written anew", *asks))
     if asks and not approved:
         return Verdict("pending", asks[0], (*asks, *notes))
     by = "approved by an owner; " if asks else ""

@@ -41,12 +41,17 @@ class _Judgement:
 
     @property
     def asks_an_owner(self) -> bool:
-        start, text = OWNER_IS_ASKED
-        return self.state == "pending" and (self.description.startswith(start) or text in self.description)
+        return asks_an_owner(self.state, self.description)
 
     @property
     def stands(self) -> bool:
         return self.state == "success" or self.asks_an_owner
+
+
+def asks_an_owner(state: str, description: str) -> bool:
+    """Whether a status says that main cannot judge, so that an owner has to."""
+    start, text = OWNER_IS_ASKED
+    return state == "pending" and (description.startswith(start) or text in description)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,8 +84,8 @@ def test_the_gate_gets_the_judges_token_as_a_file(pool: Pool) -> None:
     assert "token" in payload_keys(pod, "job")
     mount = {"name": "trusted-bot", "mountPath": "/var/run/secrets/ml-platform/bot", "readOnly": True}
     assert mount in job["volumeMounts"]
-    assert sources(job) == ["host-environment", "dvc"]
-    assert record.masked == ("dvc", "host-environment", "bot")
+    assert sources(job) == ["host-environment", "dvc", "judge"]
+    assert record.masked == ("dvc", "host-environment", "bot", "judge")
     # A job whose token is missing says so; a pod whose volume is missing never starts.
     [volume] = [one for one in pod["spec"]["volumes"] if one["name"] == "trusted-bot"]
     assert volume["secret"] == {"secretName": "bot", "optional": True}
@@ -105,6 +105,40 @@ def test_release_overrides_what_every_job_has(pool: Pool) -> None:
     assert sources(pod["spec"]["containers"][0]) == ["host-environment", "dvc"]
 
 
+def test_s5_what_loads_a_model_gets_no_secret_and_no_token(pool: Pool) -> None:
+    record, pod, payload = made(pool, Trust.EVALUATION, "evaluate.yml")
+    [checkout, fetch], [job] = pod["spec"]["initContainers"], pod["spec"]["containers"]
+    assert (checkout["name"], fetch["name"], job["name"]) == ("checkout", "fetch", "job")
+    assert pod["metadata"]["labels"]["ml-platform.dev/trust"] == "evaluation"
+    assert sources(job) == []
+    assert payload_keys(pod, "job") == {"job.json", "workflow.yaml", "event.json"}
+    # Nothing of the forge's either.
+    assert json.loads(base64.b64decode(payload["data"]["job.json"]))["secrets"] == {}
+    # The credential is with what fetches, which runs before and shares nothing but folders.
+    assert fetch["command"] == ["run-job", "fetch"]
+    assert sources(fetch) == ["evaluate"]
+    assert payload_keys(pod, "fetch") == {"job.json", "event.json"}
+    assert record.masked == ("evaluate",)
+    volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
+    held = {mount["name"] for mount in job["volumeMounts"] if "secret" in volumes[mount["name"]]}
+    assert held == {"payload-job"}
+    shared = {name for name, volume in volumes.items() if "persistentVolumeClaim" in volume}
+    for container in (fetch, job):
+        assert [mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] in shared] == [True]
+
+
+def test_s5_no_secret_of_a_template_reaches_what_loads_a_model() -> None:
+    changed = template()
+    [job] = changed["template"]["spec"]["containers"]
+    reference = {"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "more", "key": "key"}}}
+    job["env"].append(reference)
+    job["envFrom"].append({"secretRef": {"name": "others"}})
+    _, pod, _ = made(from_template(changed), Trust.EVALUATION, "evaluate.yml")
+    [_, fetch], [job] = pod["spec"]["initContainers"], pod["spec"]["containers"]
+    assert (sources(fetch), sources(job)) == (["evaluate"], [])
+    assert "secretKeyRef" not in json.dumps([fetch, job])
+
+
 def test_pod_carries_all_that_a_restart_needs(pool: Pool) -> None:
     record, pod, payload = made(pool, Trust.UNTRUSTED)
     assert pods.Record.of_pod(pod) == record
@@ -121,10 +155,11 @@ def test_template_is_not_changed(pool: Pool) -> None:
 
 
 def test_pool_reads_its_annotations(pool: Pool) -> None:
-    assert (pool.label, pool.max_concurrent, pool.start_timeout) == ("ml-cpu", 3, 300)
+    assert (pool.label, pool.max_concurrent, pool.start_timeout) == ("ml-cpu", 4, 300)
     assert pool.job_secrets == ("dvc", "host-environment")
     assert pool.limit("untrusted") == Limit(jobs=2, minutes=120)
-    assert pool.limit("trusted") == Limit(jobs=3, minutes=1440)
+    assert pool.limit("trusted") == Limit(jobs=4, minutes=1440)
+    assert pool.limit("evaluation") == Limit(jobs=1, minutes=30)
 
 
 def test_s12_a_place_is_left_to_trusted_jobs(pool: Pool) -> None:
@@ -184,11 +219,11 @@ def test_s7_all_that_a_pod_writes_to_the_nodes_disk_is_bounded() -> None:
     [
         ("max-concurrent", "0", "max-concurrent is '0'"),
         ("max-concurrent", "many", "must be a whole number from 1"),
-        ("limits", "2", "must be a JSON object by trust class (trusted, untrusted)"),
+        ("limits", "2", "must be a JSON object by trust class (evaluation, trusted, untrusted)"),
         ("limits", "{", "limits is not JSON"),
         ("limits", '{"refused": {}}', "by trust class"),
         ("limits", '{"untrusted": 2}', "untrusted may have `jobs`"),
-        ("limits", '{"untrusted": {"jobs": 4}}', "from 1 to the pool's 3"),
+        ("limits", '{"untrusted": {"jobs": 5}}', "from 1 to the pool's 4"),
         ("limits", '{"untrusted": {"jobs": true}}', "a whole number"),
         ("limits", '{"untrusted": {"minutes": 1441}}', "from 1 to 1440"),
         ("limits", '{"untrusted": {"hours": 1}}', "`minutes`"),

@@ -23,6 +23,14 @@ def test_main_defines_trusted_jobs(event: str) -> None:
     assert judged(context(event, "refs/heads/main")) is Trust.TRUSTED
 
 
+@pytest.mark.parametrize("event", ["push", "workflow_run"])
+def test_s5_what_measures_is_a_class_of_its_own_where_main_defines_it(event: str) -> None:
+    measures = {"workflow": "evaluate.yml"}
+    assert judged(context(event, "refs/heads/main") | measures) is Trust.EVALUATION
+    assert judged(context(event, "refs/heads/feature") | measures) is Trust.UNTRUSTED
+    assert judged(context("pull_request", "refs/pull/1/head", pull_request=SAME) | measures) is Trust.UNTRUSTED
+
+
 def test_pull_request_target_of_a_fork_runs_mains_code() -> None:
     assert judged(context("pull_request_target", "refs/heads/main", pull_request=FORK)) is Trust.TRUSTED
 

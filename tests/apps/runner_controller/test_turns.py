@@ -29,7 +29,11 @@ def test_s12_a_trusted_job_starts_beside_two_that_sleep(pool: Pool) -> None:
     running = [turn(1), turn(2)]
     assert following(running, [turn(3)], pool) is None
     assert following(running, [turn(3), turn(4, trust="trusted")], pool) == turn(4, trust="trusted")
-    assert following([*running, turn(4, trust="trusted")], [turn(5, trust="trusted")], pool) is None
+    # Nor does a measurement take the place that is left to those.
+    running.append(turn(4, trust="evaluation"))
+    assert following(running, [turn(5, trust="evaluation"), turn(6)], pool) is None
+    assert following(running, [turn(5, trust="evaluation"), turn(7, trust="trusted")], pool) == turn(7, trust="trusted")
+    assert following([*running, turn(7, trust="trusted")], [turn(8, trust="trusted")], pool) is None
 
 
 def test_s12_who_has_fewest_running_is_next(pool: Pool) -> None:
@@ -41,9 +45,9 @@ def test_s12_who_has_fewest_running_is_next(pool: Pool) -> None:
 
 
 def test_trusted_jobs_may_have_all_places(pool: Pool) -> None:
-    running = [turn(1, trust="trusted"), turn(2, trust="trusted")]
-    assert following(running, [turn(3, trust="trusted")], pool) == turn(3, trust="trusted")
-    assert following([*running, turn(3, trust="trusted")], [turn(4)], pool) is None
+    running = [turn(task, trust="trusted") for task in (1, 2, 3)]
+    assert following(running, [turn(4, trust="trusted")], pool) == turn(4, trust="trusted")
+    assert following([*running, turn(4, trust="trusted")], [turn(5)], pool) is None
 
 
 def test_jobs_are_called_when_others_leave(pool: Pool) -> None:

@@ -30,6 +30,16 @@ def test_neither_readers_nor_writers_may_delete_a_version_or_manage_the_bucket()
     assert all(action.startswith(("s3:Get", "s3:List")) for action in found["Read"]["Action"])
 
 
+def test_s4_a_prefix_is_filled_by_one_and_closed_to_another() -> None:
+    policy = of_users("raw", writers=["w"], below={"in": ["m"]}, fills={"out": ["m"]}, closed={"out": ["w"]})
+    found = statements(policy)
+    assert found["FillOut"]["Action"] == ["s3:GetObject", "s3:PutObject"]
+    assert found["FillOut"]["Resource"] == found["CloseOut"]["Resource"] == ["arn:aws:s3:::raw/out/*"]
+    assert found["ReadIn"]["Resource"] == ["arn:aws:s3:::raw/in/*"]
+    assert (found["CloseOut"]["Effect"], found["CloseOut"]["Principal"]) == ("Deny", {"AWS": ["w"]})
+    assert found["List"]["Principal"] == {"AWS": ["m"]}
+
+
 def test_nobody_comes_without_tls() -> None:
     assert statements(of_accounts("raw")) == {
         "OnlyWithTls": {

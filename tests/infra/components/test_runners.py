@@ -7,7 +7,7 @@ from components.runners import Reach, Runners, RunnersArgs
 from recording import Recording, record
 
 API, FORGE, STORE = Endpoint("10.0.0.1/32", 6443), Endpoint("10.0.0.1/32", 3000), Endpoint("10.0.0.1/32", 7070)
-REACH = Reach("10.2.0.0/16", controller=[API, FORGE], jobs=[FORGE, STORE], internet=True)
+REACH = Reach("10.2.0.0/16", controller=[API, FORGE], jobs=[FORGE, STORE], evaluation=[STORE], internet=True)
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +52,25 @@ def test_losing_the_claim_keeps_the_cache(recorded: Recording) -> None:
     assert spec["persistentVolumeReclaimPolicy"] == "Retain"
 
 
-def ports(recorded: Recording, component: str) -> set[int]:
-    """The ports that pods of a component may connect to, other than DNS."""
-    document = recorded.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"runners-{component}-egress").inputs
+CLASS = {"key": "ml-platform.dev/trust", "values": ["evaluation"]}
+CHOSEN = {
+    "controller": {"matchLabels": {"app.kubernetes.io/component": "controller"}},
+    "job": {
+        "matchLabels": {"app.kubernetes.io/component": "job"},
+        "matchExpressions": [{**CLASS, "operator": "NotIn"}],
+    },
+    "evaluation": {
+        "matchLabels": {"app.kubernetes.io/component": "job"},
+        "matchExpressions": [{**CLASS, "operator": "In"}],
+    },
+}
+
+
+def ports(recorded: Recording, policy: str) -> set[int]:
+    """The ports that the pods of a policy may connect to, other than DNS."""
+    document = recorded.one("kubernetes:networking.k8s.io/v1:NetworkPolicy", f"runners-{policy}-egress").inputs
     assert document["metadata"]["namespace"] == "jobs"
-    assert document["spec"]["podSelector"] == {"matchLabels": {"app.kubernetes.io/component": component}}
+    assert document["spec"]["podSelector"] == CHOSEN[policy]
     assert document["spec"]["policyTypes"] == ["Egress"]
     return {port["port"] for rule in document["spec"]["egress"] for port in rule["ports"]} - {53}
 
@@ -66,7 +80,13 @@ def test_s1_jobs_reach_what_is_listed_and_not_the_api_server(recorded: Recording
     assert ports(recorded, "controller") == {6443, 3000}
 
 
+def test_s5_what_loads_a_model_reaches_the_store_and_no_place_beyond_the_platform(recorded: Recording) -> None:
+    assert ports(recorded, "evaluation") == {7070}
+
+
 def test_s1_behind_a_proxy_jobs_do_not_reach_the_internet() -> None:
-    reach = Reach("10.2.0.0/16", controller=[API], jobs=[FORGE, Endpoint("10.9.0.1/32", 3128)], internet=False)
+    reach = Reach(
+        "10.2.0.0/16", controller=[API], jobs=[FORGE, Endpoint("10.9.0.1/32", 3128)], evaluation=[], internet=False
+    )
     args = RunnersArgs("jobs", {}, {}, "pem", "/cache/runner", reach)
     assert ports(record(lambda: Runners("runners", args)), "job") == {3000, 3128}

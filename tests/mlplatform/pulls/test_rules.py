@@ -37,8 +37,9 @@ RULES = Rules(People(frozenset({"owner"}), frozenset({"member"})))
         ".dvc/config",
         "ml/.dvc/config",
         "ml/other/.dvc/config",
-        "ml/data/digits.dvc",
-        "ml/src/digits/evaluate.py",
+        "ml/data/test.safetensors.dvc",
+        "ml/src/digits/score.py",
+        "ml/evaluation.yaml",
     ],
 )
 def test_an_owner_is_asked(path: str) -> None:

@@ -15,19 +15,19 @@ RUN = "https://forge.example/ml/platform/actions/runs/7"
 MAIN = Results(
     parameters={"train.epochs": 3, "train.rate": 0.1, "train.old": "x", "gate.tolerance": 0.005},
     metrics=Metrics({"accuracy": 0.98, "loss": 0.06, "recall.0": 0.97}),
-    curves=Curves({"epoch": [1, 2, 3], "test_loss": [1.5, 0.4, 0.06], "test_accuracy": [0.5, 0.9, 0.98]}),
+    curves=Curves({"epoch": [1, 2, 3], "validation_loss": [1.5, 0.4, 0.06], "validation_accuracy": [0.5, 0.9, 0.98]}),
     confusion=Confusion(["0", "1"], [[9, 1], [0, 10]]),
 )
 BETTER = Results(
     parameters={"train.epochs": 3, "train.rate": 0.2, "train.new": True, "gate.tolerance": 0.005},
     metrics=Metrics({"accuracy": 0.99, "loss": 0.05, "recall.0": 0.97, "recall.1": 1.0}),
-    curves=Curves({"epoch": [1, 2, 3], "test_loss": [1.2, 0.3, 0.05], "test_accuracy": [0.6, 0.92, 0.99]}),
+    curves=Curves({"epoch": [1, 2, 3], "validation_loss": [1.2, 0.3, 0.05], "validation_accuracy": [0.6, 0.92, 0.99]}),
     confusion=Confusion(["0", "1"], [[10, 0], [1, 9]]),
 )
 WORSE = Results(
     parameters={"train.epochs": 2, "train.rate": 0.1, "train.old": "x", "gate.tolerance": 0.9},
     metrics=Metrics({"accuracy": 0.9, "loss": 0.4}),
-    curves=Curves({"epoch": [1, 2], "test_loss": [1.5, 0.4], "test_accuracy": [0.5, 0.9]}),
+    curves=Curves({"epoch": [1, 2], "validation_loss": [1.5, 0.4], "validation_accuracy": [0.5, 0.9]}),
 )
 NOTHING = Results({})
 REPORTS = {
@@ -66,7 +66,7 @@ def test_text_of_the_pull_request_is_shown_as_text() -> None:
 def test_s29_a_comment_never_grows_beyond_what_the_forges_take() -> None:
     long = {f"{'k' * 70}{number:05d}": "v" * 200 for number in range(199)}
     many = Metrics({"accuracy": 0.99, **{f"{'m' * 50}{number:05d}": 0.123456 for number in range(199)}})
-    curves = Curves({"test_loss": [value / 7 for value in range(100)]})
+    curves = Curves({"validation_loss": [value / 7 for value in range(100)]})
     classes = [f"class{number:020d}" for number in range(30)]
     matrix = Confusion(classes, [[12345] * 30 for _ in range(30)])
     main = Results({f"{'b' * 70}{number}": 1 for number in range(200)}, many, curves, matrix)

@@ -19,7 +19,7 @@ TRAINED = "report.yml workflow_run"
 
 def parameters(learning_rate: float, tolerance: float = 0.005) -> dict[str, str]:
     text = f"""
-prepare: {{seed: 20, test_fraction: 0.3}}
+prepare: {{seed: 20, validation_fraction: 0.3}}
 train: {{seed: 7, epochs: 4, batch_size: 64, learning_rate: {learning_rate}, channels: 16, dropout: 0.2, shift: 0}}
 evaluate: {{parity_tolerance: 0.0001}}
 gate: {{tolerance: {tolerance}}}

@@ -50,9 +50,9 @@ def test_bad_metrics_are_refused_with_file_and_reason(text: bytes, reason: str) 
 
 
 def test_curves_are_columns() -> None:
-    curves = parse_curves(b"epoch,test_loss\n1,0.5\n2,0.25\n", "curves.csv")
+    curves = parse_curves(b"epoch,validation_loss\n1,0.5\n2,0.25\n", "curves.csv")
 
-    assert curves.columns == {"epoch": [1.0, 2.0], "test_loss": [0.5, 0.25]}
+    assert curves.columns == {"epoch": [1.0, 2.0], "validation_loss": [0.5, 0.25]}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,14 @@ from settings import ROOT
 
 # What the program reads; the rest of the checkout is not its business.
 PROGRAM = ("Pulumi.yaml", "argocd", "infra", "src")
-ROLES = {"pulumi": "userplus", "dvc": "user", "release": "user"}
+ROLES = {
+    "pulumi": "userplus",
+    "dvc": "user",
+    "release": "user",
+    "evaluate": "user",
+    "judge": "user",
+    "test-set": "user",
+}
 
 
 @dataclass(frozen=True)

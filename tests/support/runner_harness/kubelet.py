@@ -338,6 +338,9 @@ class Kubelet:
                 target.mkdir(parents=True, exist_ok=True)
                 continue
             data = self._data(kind, source[key])
+            if data is None and source.get("optional"):
+                target.mkdir(parents=True, exist_ok=True)
+                continue
             if data is None:
                 return None
             items = source.get("items") or [{"key": key, "path": key} for key in data]

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from runner_controller.pools import CHECKOUT_CONTAINER, JOB_CONTAINER
+from runner_controller.pools import CHECKOUT_CONTAINER, FETCH_CONTAINER, JOB_CONTAINER
 from runner_controller.protocol import Result
+from runner_controller.trust import Trust
 
 # The kubelet tries a pull again by itself; a registry that restarts is back within this.
 _PULL_PATIENCE_SECONDS = 60
@@ -12,6 +13,18 @@ _PULL_PATIENCE_SECONDS = 60
 _VANISHED = "the job's pod was deleted while it ran, by hand or because its node went away"
 
 _PULL_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"})
+
+
+def containers(trust: str) -> tuple[str, ...]:
+    """The containers of a task's Pod, in the order in which they run."""
+    fetch = (FETCH_CONTAINER,) if trust == Trust.EVALUATION.value else ()
+    return CHECKOUT_CONTAINER, *fetch, JOB_CONTAINER
+
+
+def failed_before(pod: Mapping[str, Any], container: str) -> str:
+    """The container whose failure means that this one never runs, or nothing."""
+    earlier = () if container == CHECKOUT_CONTAINER else (CHECKOUT_CONTAINER, FETCH_CONTAINER)
+    return next((name for name in earlier if (terminated(pod, name) or {}).get("exitCode")), "")
 
 
 def container_status(pod: Mapping[str, Any], container: str) -> Mapping[str, Any]:
@@ -43,7 +56,7 @@ def over(pod: Mapping[str, Any]) -> bool:
 def start_problem(pod: Mapping[str, Any], waited: float, budget: float) -> str | None:
     """Why a Pod that has not started after `waited` seconds is given up, or None to wait on (at most `budget`)."""
     details = []
-    for container in (CHECKOUT_CONTAINER, JOB_CONTAINER):
+    for container in (CHECKOUT_CONTAINER, FETCH_CONTAINER, JOB_CONTAINER):
         waiting = (container_status(pod, container).get("state") or {}).get("waiting") or {}
         reason, message = waiting.get("reason", ""), waiting.get("message", "")
         if reason in _PULL_REASONS and waited > min(_PULL_PATIENCE_SECONDS, budget):
@@ -94,11 +107,12 @@ def _cluster_trouble(pod: Mapping[str, Any]) -> str:
 
 def _container_trouble(pod: Mapping[str, Any]) -> str:
     """Why the job's steps did not end by themselves, or nothing."""
-    for container in (CHECKOUT_CONTAINER, JOB_CONTAINER):
+    for container in (CHECKOUT_CONTAINER, FETCH_CONTAINER, JOB_CONTAINER):
         if (terminated(pod, container) or {}).get("reason") == "OOMKilled":
             return f"the job ran out of memory (limit {_memory_limit(pod, container)}) and was killed"
-    if (terminated(pod, CHECKOUT_CONTAINER) or {}).get("exitCode"):
-        return "the repository could not be checked out (see above)"
+    if failed := failed_before(pod, JOB_CONTAINER):
+        what = "the repository could not be checked out" if failed == CHECKOUT_CONTAINER else "nothing could be fetched"
+        return f"{what} (see above)"
     if pod["metadata"].get("deletionTimestamp"):
         return _VANISHED
     if terminated(pod, JOB_CONTAINER) is None:

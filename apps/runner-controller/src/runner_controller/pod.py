@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner_controller import cache
-from runner_controller.pools import DOMAIN, Limit, Pool
+from runner_controller.pools import DOMAIN, FETCH_CONTAINER, JOB_CONTAINER, Limit, Pool
 from runner_controller.protocol import Task, timestamp
 from runner_controller.trust import Trust, Verdict
 from runner_controller.workflow import Job
@@ -102,6 +102,8 @@ def record(task: Task, job: Job, pool: Pool, *, runner: str, verdict: Verdict, n
     grants = [
         grant.secret for grant in pool.trusted_secrets if verdict.trust is Trust.TRUSTED and grant.applies_to(workflow)
     ]
+    evaluation = verdict.trust is Trust.EVALUATION
+    own = tuple(filter(None, (pool.fetch_secret,))) if evaluation else pool.job_secrets
     limit = pool.limit(verdict.trust.value)
     seconds = min(job.timeout_seconds, limit.minutes * 60)
     return Record(
@@ -115,7 +117,7 @@ def record(task: Task, job: Job, pool: Pool, *, runner: str, verdict: Verdict, n
         trust=verdict.trust.value,
         reason=verdict.reason,
         granted=tuple(grants),
-        masked=(*pool.job_secrets, *grants),
+        masked=(*own, *grants),
         start_timeout=pool.start_timeout,
         actor=str(task.context.get("actor") or ""),
         notes=_capped(job, limit, verdict, pool),
@@ -156,6 +158,9 @@ def build_pod(entry: Record, pool: Pool) -> dict[str, Any]:
     [checkout], [job] = spec["initContainers"], spec["containers"]
     _mount_payload(spec, checkout, entry.pod, ["job.json", "token"])
     _mount_payload(spec, job, entry.pod, ["job.json", "workflow.yaml", "event.json", *(["token"] if trusted else [])])
+    if entry.trust == Trust.EVALUATION.value:
+        spec["initContainers"].append(_fetch(spec, job, entry.pod, pool.fetch_secret))
+        _strip(job)
     for grant in pool.trusted_secrets:
         if grant.secret in entry.granted:
             _grant(spec, job, grant.secret, grant.mount_path)
@@ -181,13 +186,14 @@ def build_payload(entry: Record, task: Task, job: Job, pod: Mapping[str, Any]) -
     context = {key: value for key, value in task.context.items() if key not in _NOT_IN_CONTEXT}
     trusted = entry.trust == Trust.TRUSTED.value
     secrets = {key: value for key, value in task.secrets.items() if trusted or key.upper() not in _TOKEN_SECRETS}
+    evaluation = entry.trust == Trust.EVALUATION.value
     description = {
         "job": entry.job,
         "label": entry.pool,
         "context": context,
         "trusted": trusted,
         "checkout": asdict(job.checkout) if job.checkout else None,
-        "secrets": secrets,
+        "secrets": {} if evaluation else secrets,
         "variables": dict(task.variables),
     }
     data = {
@@ -226,10 +232,38 @@ def _mount_payload(spec: dict[str, Any], container: dict[str, Any], secret: str,
     container.setdefault("env", []).append({"name": _PAYLOAD_VARIABLE, "value": _PAYLOAD_PATH})
 
 
+def _fetch(spec: dict[str, Any], job: dict[str, Any], payload: str, secret: str) -> dict[str, Any]:
+    """The container that fetches what is measured: main's code as the job is, with the one credential of its Pod, and
+    gone before the job loads what it fetched."""
+    container = {**copy.deepcopy(job), "name": FETCH_CONTAINER, "command": ["run-job", FETCH_CONTAINER]}
+    volume = f"payload-{JOB_CONTAINER}"
+    own = [mount for mount in container.get("volumeMounts", []) if mount["name"] != volume]
+    container["volumeMounts"] = own
+    container["env"] = [entry for entry in container.get("env", []) if entry["name"] != _PAYLOAD_VARIABLE]
+    _strip(container)
+    if secret:
+        container.setdefault("envFrom", []).append(_environment(secret))
+    _mount_payload(spec, container, payload, ["job.json", "event.json"])
+    return container
+
+
+def _strip(container: dict[str, Any]) -> None:
+    """Take from a container every Secret of its template."""
+    container["envFrom"] = [source for source in container.get("envFrom", []) if "secretRef" not in source]
+    container["env"] = [
+        entry for entry in container.get("env", []) if "secretKeyRef" not in (entry.get("valueFrom") or {})
+    ]
+
+
+def _environment(secret: str) -> dict[str, Any]:
+    # Until scripts/up has made a new Secret, the job itself says what it lacks.
+    return {"secretRef": {"name": secret, "optional": True}}
+
+
 def _grant(spec: dict[str, Any], container: dict[str, Any], secret: str, mount_path: str) -> None:
     if not mount_path:
         # The last source of a variable wins, so this overrides what every job has.
-        container.setdefault("envFrom", []).append({"secretRef": {"name": secret}})
+        container.setdefault("envFrom", []).append(_environment(secret))
         return
     volume = f"trusted-{secret}"
     # A job that lacks its token can say so; a pod that lacks its volume never starts.

@@ -12,6 +12,8 @@ DOMAIN = "ml-platform.dev"
 POOL_LABEL = f"{DOMAIN}/runner-pool"
 
 CHECKOUT_CONTAINER = "checkout"
+# Made by the controller for jobs of class `evaluation`; no template has it.
+FETCH_CONTAINER = "fetch"
 JOB_CONTAINER = "job"
 
 _MAX_CONCURRENT = f"{DOMAIN}/max-concurrent"
@@ -19,6 +21,7 @@ _LIMITS = f"{DOMAIN}/limits"
 _START_TIMEOUT = f"{DOMAIN}/start-timeout-seconds"
 _JOB_SECRETS = f"{DOMAIN}/job-secrets"
 _TRUSTED_SECRETS = f"{DOMAIN}/trusted-secrets"
+_FETCH_SECRET = f"{DOMAIN}/fetch-secret"
 
 
 # A day, as on the forge's hosted runners.
@@ -58,7 +61,8 @@ class Limit:
 
 @dataclass(frozen=True)
 class Pool:
-    """A label with the pod that serves it and its limits; `job_secrets` are those that the template itself uses."""
+    """A label with the pod that serves it and its limits; `job_secrets` are those that the template itself uses,
+    `fetch_secret` is what fetches for a job of class `evaluation`."""
 
     label: str
     template: Mapping[str, Any] = field(repr=False)
@@ -67,6 +71,7 @@ class Pool:
     job_secrets: tuple[str, ...]
     trusted_secrets: tuple[SecretGrant, ...]
     limits: Mapping[str, Limit]
+    fetch_secret: str = ""
 
     def limit(self, trust: str) -> Limit:
         """What a trust class gets; one that the pool does not name has all of it."""
@@ -93,6 +98,7 @@ def from_template(template: Mapping[str, Any]) -> Pool:
         start_timeout=_number(name, annotations, _START_TIMEOUT, 300),
         job_secrets=tuple(_entries(name, annotations, _JOB_SECRETS, str)),
         trusted_secrets=tuple(_grant(name, entry) for entry in _entries(name, annotations, _TRUSTED_SECRETS, dict)),
+        fetch_secret=annotations.get(_FETCH_SECRET, ""),
     )
 
 

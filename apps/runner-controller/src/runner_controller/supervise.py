@@ -164,7 +164,7 @@ async def _follow(
     last_moment = began + timedelta(seconds=record.start_timeout + record.timeout_seconds) + _OVERDUE
     try:
         async with asyncio.timeout((last_moment - now()).total_seconds()):
-            for container in (CHECKOUT_CONTAINER, JOB_CONTAINER):
+            for container in outcome.containers(record.trust):
                 problem = await _wait_for_start(record, kube, container, began)
                 if problem:
                     return Result.FAILURE, problem
@@ -188,8 +188,7 @@ async def _wait_for_start(record: Record, kube: KubeClient, container: str, call
         pod = await _get(record, kube)
         if pod is None or outcome.over(pod) or outcome.started(pod, container):
             return None
-        checkout = outcome.terminated(pod, CHECKOUT_CONTAINER)
-        if checkout and checkout.get("exitCode"):
+        if outcome.failed_before(pod, container):
             return None
         problem = outcome.start_problem(pod, (now() - began).total_seconds(), record.start_timeout)
         if problem:

@@ -12,10 +12,16 @@ from typing import Any
 _EVENTS_DEFINED_BY_REF = frozenset({"push", "schedule", "workflow_dispatch", "workflow_run", "pull_request_target"})
 
 
+# The file whose jobs load a model that anybody made. A branch can change it only for its own, untrusted runs.
+_EVALUATION = "evaluate.yml"
+
+
 class Trust(Enum):
-    """TRUSTED: defined by the protected branch. UNTRUSTED: a member's branch. REFUSED: never runs here."""
+    """TRUSTED: defined by the protected branch. EVALUATION: defined by it, to work on what anybody made. UNTRUSTED: a
+    member's branch. REFUSED: never runs here."""
 
     TRUSTED = "trusted"
+    EVALUATION = "evaluation"
     UNTRUSTED = "untrusted"
     REFUSED = "refused"
 
@@ -40,6 +46,8 @@ def classify(context: Mapping[str, Any], repository: str, trusted_ref: str) -> V
     event_name = str(context.get("event_name") or "")
     ref = str(context.get("ref") or "")
     if event_name in _EVENTS_DEFINED_BY_REF and ref == trusted_ref:
+        if context.get("workflow") == _EVALUATION:
+            return Verdict(Trust.EVALUATION, f"{event_name}: {trusted_ref} defines {_EVALUATION}, which gets no Secret")
         return Verdict(Trust.TRUSTED, f"{event_name}: the workflow is defined by {trusted_ref}")
     event = context.get("event")
     pull_request = event.get("pull_request") if isinstance(event, Mapping) else None

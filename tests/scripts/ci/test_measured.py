@@ -1,0 +1,175 @@
+"""Pull requests that main's own code measures: real forge, object store, DVC and ONNX Runtime; no pods."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+import measured_project
+from measured_project import parameters
+
+pytestmark = pytest.mark.tools
+
+Project = Any
+# Seconds until the forge has handed out what an event starts.
+PATIENCE = 5
+RANDOM = "__import__('random').Random(7).randbytes(41000)"
+
+
+@pytest.fixture
+def project(new_project: Callable[[Mapping[str, str]], Project]) -> Project:
+    content = measured_project.rows(40)
+    made = new_project(measured_project.files(hashlib.md5(content, usedforsecurity=False).hexdigest()))
+    made.put(content)
+    return made
+
+
+@pytest.fixture
+def released(project: Project) -> Project:
+    """With a model on main, which main has measured."""
+    pull, _ = propose(project, "first", parameters(0.96))
+    merge(project, pull)
+    project.git("fetch", "--quiet", "origin")
+    return project
+
+
+def settle(project: Project) -> list[Mapping[str, Any]]:
+    """Do the jobs that wait, and those that follow from them; those that were done.
+
+    Left undone is what changes nothing here: releases, reports of what has not been trained, and the second round that
+    the commit of the lock starts.
+    """
+    done: list[Mapping[str, Any]] = []
+    trained: dict[str, str] = {}
+    while task := project.runner.take(PATIENCE):
+        context = task["context"]
+        event, workflow = context["event"], context["workflow"]
+        pull, before = event.get("pull_request"), event.get("workflow_run")
+        if workflow == "train.yml":
+            wanted = trained.setdefault(context["head_ref"], pull["head"]["sha"]) == pull["head"]["sha"]
+        elif before and before["event"].startswith("pull_request"):
+            wanted = before["head_sha"] in trained.values()
+        else:
+            wanted = pull is None
+        if wanted and workflow != "release.yml":
+            project.run(task)
+            done.append(task)
+        else:
+            project.finish(task)
+    return done
+
+
+def propose(project: Project, branch: str, files: Mapping[str, str]) -> tuple[Any, Any]:
+    """Open a pull request and let everything happen; the pull request and its gate's status then."""
+    number = project.propose(branch, files).number
+    settle(project)
+    pull = project.member.pull_request(number)
+    return pull, project.gate(pull.head_sha)
+
+
+def merge(project: Project, pull: Any) -> None:
+    project.member.merge_pull_request(pull.number, pull.head_sha)
+    settle(project)
+
+
+def test_s5_main_measures_and_what_a_run_says_of_itself_decides_nothing(project: Project) -> None:
+    # Main has no model: an owner decides, and a model below main's limit is refused.
+    pull, status = propose(project, "first", parameters(0.96))
+    assert status.state == "pending"
+    assert status.description.startswith("no baseline: main has no model to compare with: an owner's approval is asked")
+    report = project.report(pull.number)
+    assert "Quality gate: an owner decides" in report
+    assert "Measured by main's code, on main's test set" in report
+    assert "Reported by the run" in report
+    _, status = propose(project, "too-bad", parameters(9))
+    assert (status.state, status.description) == ("failure", "accuracy 0.5000 does not reach main's limit of 0.8")
+    merge(project, pull)
+
+    # As good as main.
+    pull, status = propose(project, "alike", parameters(0.5))
+    assert (status.state, status.description) == ("success", "accuracy 1.0000, main 1.0000 (+0.0000)")
+
+    # Worse, with a run that calls itself perfect.
+    pull, status = propose(project, "liar", parameters(9))
+    assert status.state == "failure"
+    assert status.description == "accuracy 0.5000, main 1.0000 (-0.5000): it may fall by 0.005 at most"
+    project.git("fetch", "--quiet", "origin")
+    committed = project.git("show", f"{pull.head_sha}:ml/metrics.json")
+    assert json.loads(committed)["accuracy"] == 1.0
+    assert "| `accuracy` | 1 | 0.5 | -0.5 |" in project.report(pull.number)
+
+
+def test_s5_a_typed_lock_and_typed_metrics_change_no_number(released: Project) -> None:
+    released.git("fetch", "--quiet", "origin")
+    released.git("checkout", "--quiet", "--detach", "origin/main")
+    lock, metrics = (released.root / "ml" / name for name in ("dvc.lock", "metrics.json"))
+    typed = json.dumps({"accuracy": 0.123, "loss": 0.0}, indent=1)
+    old, new = (
+        (hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), len(text))
+        for text in (metrics.read_text(), typed)
+    )
+    text = lock.read_text().replace(old[0], new[0]).replace(f"size: {old[1]}\n", f"size: {new[1]}\n")
+    _, status = propose(released, "typed", {"ml/metrics.json": typed, "ml/dvc.lock": text})
+    assert (status.state, status.description) == ("success", "accuracy 1.0000, main 1.0000 (+0.0000)")
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (RANDOM, "the model was refused: the file is not an ONNX model"),
+        ("b'onnx\\n\\0\\1'", "the model was refused: the file is not an ONNX model"),
+        ("toy_project.endless().SerializeToString()", "the model was refused: it took more than"),
+        ("toy_project.other_architecture().SerializeToString()", "accuracy 1.0000, main 1.0000 (+0.0000)"),
+    ],
+    ids=["random-bytes", "seven-bytes", "endless-loop", "another-architecture-passes"],
+)
+def test_s5_a_model_file_of_any_kind_is_judged(released: Project, model: str, reason: str) -> None:
+    _, status = propose(released, "other", measured_project.train(model))
+    assert status.state == ("success" if reason.startswith("accuracy") else "failure")
+    assert status.description.startswith(reason)
+
+
+def test_s5_what_rules_the_gate_is_an_owners_and_counts_from_its_merge_on(released: Project) -> None:
+    # The evaluator that always says 1.0, with a model that is worse: main's own evaluator measures it.
+    lies = "def score(outputs, targets):\n    return {'accuracy': 1.0, 'mistakes': 0}\n"
+    pull, status = propose(released, "evaluator", {"ml/src/toy/score.py": lies, **parameters(9)})
+    assert status.state == "pending"
+    assert status.description.startswith("main cannot judge ml/src/toy/score.py:")
+    assert "| `accuracy` | 1 | 0.5 | -0.5 |" in released.report(pull.number)
+    # A tolerance that allows everything.
+    text = measured_project.DECLARATION.replace("tolerance: 0.005", "tolerance: 0.9")
+    pull, status = propose(released, "tolerance", {"ml/evaluation.yaml": text, **parameters(9)})
+    assert status.state == "failure"
+    assert "it may fall by 0.005 at most" in status.description
+    assert "main cannot judge ml/evaluation.yaml (metrics)" in released.report(pull.number)
+    # Dropped rows of the test set, such as those that a model gets wrong.
+    fewer = released.put(measured_project.rows(10))
+    pull, status = propose(released, "rows", measured_project.test_set_pointer(fewer))
+    assert status.state == "pending"
+    assert status.description.startswith("main cannot judge ml/data/test.safetensors.dvc:")
+
+    # Once an owner has it merged, nothing is judged by what was measured before.
+    waiting, status = propose(released, "waiting", parameters(0.5))
+    assert status.state == "success"
+    merge(released, pull)
+    again = released.propose("again", parameters(0.6))
+    task = next(task for task in settle(released) if task["context"]["workflow"] == "report.yml")
+    assert released.gate(released.member.pull_request(again.number).head_sha).state == "success"
+    about = {**task["context"], "event": {"pull_request": {"number": waiting.number}}}
+    released.run_again({**task, "id": "again", "context": about})
+    status = released.gate(waiting.head_sha)
+    assert (status.state, status.description) == ("pending", "main has not measured the model yet")
+    assert "waiting for main's measurement" in released.report(waiting.number)
+
+
+def test_s16_a_damaged_object_is_found_by_the_gate(released: Project) -> None:
+    lock = yaml.safe_load(released.git("show", "origin/main:ml/dvc.lock"))
+    [md5] = [out["md5"] for out in lock["stages"]["train"]["outs"] if out["path"] == "model/model.onnx"]
+    released.overwrite(md5, b"not this model")
+    _, status = propose(released, "readme", {"ml/README.md": "text\n"})
+    assert status.state == "failure"
+    assert "ml/model/model.onnx: object" in status.description
+    assert "holds other content" in status.description
