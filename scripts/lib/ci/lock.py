@@ -50,8 +50,8 @@ def remote_objects(tree: Tree, pipeline: Pipeline) -> dict[str, str]:
 
 def tracked_inputs(tree: Tree, pipeline: Pipeline) -> dict[str, str]:
     """MD5 by path (with `.dir` for a folder) of the inputs that `.dvc` files track."""
-    pointers = {path: tree.read(f"{path}.dvc") for path in sorted(pipeline.inputs())}
-    return {path: _pointed(pointer, path) for path, pointer in pointers.items() if pointer is not None}
+    texts = {path: tree.read(f"{path}.dvc") for path in sorted(pipeline.inputs())}
+    return {path: pointer(text, path).md5 for path, text in texts.items() if text is not None}
 
 
 @dataclass(frozen=True, slots=True)

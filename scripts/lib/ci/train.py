@@ -4,6 +4,7 @@ This runs code of the pull request, so it holds credentials for data only; what 
 by `ci.report` from main.
 """
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any

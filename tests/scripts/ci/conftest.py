@@ -1,6 +1,7 @@
 """A repository of this project's shape on a real forge, with a pipeline that trains in a blink."""
 
 import base64
+import hashlib
 import json
 import os
 import re
