@@ -115,7 +115,8 @@ def install(
                 kept.append(slot)
             elif not (online and _download(slot, pulumi, environment)):
                 failed.append(slot)
-        for slot in [*kept, *failed]:
+        # Where official ones are asked for, it is all of them or none.
+        for slot in missing if failed and asked else [*kept, *failed]:
             _put_ours(slot)
         if failed and asked:
             raise SettingsError(

@@ -137,6 +137,17 @@ def test_p3_other_plugins_come_when_they_are_asked_for(
     assert _sources(paths) == THEIRS, "the choice that was made last holds"
 
 
+def test_p3_official_plugins_come_all_or_none(
+    paths: Paths, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_reachable", lambda: True)
+    _pulumi(paths, f'[ "$4" = kubernetes ] && exit 1; {DOWNLOADS}')
+    _run(paths, environment, asked="offline")
+    with pytest.raises(SettingsError, match=r"--plugins official: kubernetes .* cannot be downloaded"):
+        _run(paths, environment, asked="official")
+    assert _sources(paths) == OURS
+
+
 @pytest.mark.parametrize("reachable", [True, False])
 def test_p3_official_plugins_that_cannot_be_had_leave_what_is_there(
     paths: Paths, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, reachable: bool
