@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from aws import emulation, naming
 from environment import emulated_stack_file, environment, state_account
+from mlplatform.plugins.record import Record
 from plugins import install
 from settings import PROJECT, ROOT, AwsShared, AwsStage, Paths, SettingsError
 
@@ -40,13 +41,16 @@ def prepare(
     *,
     base: Mapping[str, str] = os.environ,
     create: bool = True,
+    plugins: str | None = None,
 ) -> dict[str, str]:
     """Make plain `pulumi` commands work for `cluster` from `root`; the stack is made where there is none and `create`.
 
-    Returns the whole environment that those commands need: `base` and the stack's variables. Raises SettingsError.
+    `plugins` is `official` or `offline` where somebody asked for these. Returns the whole environment that those
+    commands need: `base` and the stack's variables. Raises SettingsError.
     """
     variables = {**base, **environment(cluster, paths, base, root)}
-    install.install(paths, variables, report)
+    record = Record(variables, root)
+    install.install(paths, variables, report, asked=plugins, remembered=record.read)
     if emulation.endpoint(base):
         _copy_stack_file(cluster.name, paths, root)
     if not exists(cluster, variables, root):
@@ -54,6 +58,7 @@ def prepare(
             raise NoStack(f"stack {cluster.name} does not exist yet: scripts/up --environment {cluster.name} makes it")
         report(f"Making the stack {cluster.name}")
         _init(cluster, paths, variables, root)
+        record.write(install.plugins(paths))
     elif not emulation.endpoint(base):
         _require_stack_file(cluster.name, root)
     return variables

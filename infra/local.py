@@ -114,8 +114,9 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
                     ),
                 ),
             },
-            # A machine's own store: `pulumi destroy` is the act that says so. `kept_buckets` keeps updates from it.
+            # A machine's own store goes with all it holds, but only after `pulumi state unprotect`: no update does it.
             force_destroy=True,
+            protect=True,
         ),
         pulumi.ResourceOptions(providers=[providers.object_store(cluster, paths)]),
     )

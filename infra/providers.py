@@ -8,6 +8,10 @@ import pulumi_kubernetes as kubernetes
 
 from settings import AwsShared, AwsStage, LocalCluster, Paths
 
+# The official provider would delete a ConfigMap or Secret whose data changes, and make another: what Argo CD keeps in
+# its own would be lost, and jobs that start meanwhile would find none.
+CHANGED_IN_PLACE = {"enable_config_map_mutable": True, "enable_secret_mutable": True}
+
 
 def object_store(cluster: LocalCluster, paths: Paths) -> aws.Provider:
     """S3 on the cluster's own store, with the access key that may administer its buckets."""
@@ -33,6 +37,7 @@ def objects(cluster: LocalCluster, paths: Paths) -> kubernetes.Provider:
         kubeconfig=str(paths.kubeconfig),
         # Or a renewed client certificate would replace the provider, and with it every object.
         cluster_identifier=cluster.name,
+        **CHANGED_IN_PLACE,
     )
 
 
@@ -56,6 +61,7 @@ def eks(
         ),
         cluster_identifier=name,
         opts=opts,
+        **CHANGED_IN_PLACE,
     )
 
 

@@ -13,22 +13,31 @@ import aws_state
 import host
 import locks
 from environment import TEST_SET_PROFILE, environment
+from mlplatform.plugins.record import Record
 from plugins import install
 from settings import PROJECT, ROOT, AnyCluster, Cluster, LocalCluster, Paths, SettingsError
 
 ARGOCD = "argocd"
 
 
-def prepare(cluster: AnyCluster, paths: Paths, report: Callable[[str], None], root: Path = ROOT) -> dict[str, str]:
+def prepare(
+    cluster: AnyCluster,
+    paths: Paths,
+    report: Callable[[str], None],
+    root: Path = ROOT,
+    plugins: str | None = None,
+) -> dict[str, str]:
     """Make plain `pulumi` commands work for `cluster` from `root`; instant when they do already.
 
-    Returns the variables that those commands need, added to this process's own. Raises SettingsError.
+    `plugins` is `official` or `offline` where somebody asked for these. Returns the variables that those commands need,
+    added to this process's own. Raises SettingsError.
     """
     if not isinstance(cluster, LocalCluster):
-        return aws_state.prepare(cluster, paths, report, root)
+        return aws_state.prepare(cluster, paths, report, root, plugins=plugins)
     variables = {**os.environ, **environment(cluster, paths)}
     paths.secret("pulumi-passphrase")
-    install.install(paths, variables, report)
+    record = Record(variables, root)
+    install.install(paths, variables, report, asked=plugins, remembered=record.read)
     paths.pulumi.mkdir(mode=0o700, parents=True, exist_ok=True)
     _link_stack_file(cluster, paths, root)
     _write_aws_files(cluster, paths)
@@ -38,6 +47,7 @@ def prepare(cluster: AnyCluster, paths: Paths, report: Callable[[str], None], ro
     _restore(checkpoint, report)
     if not checkpoint.is_file():
         _run(["stack", "init", cluster.name, "--secrets-provider", "passphrase", "--no-select"], variables, root)
+        record.write(install.plugins(paths))
     if _abandoned(paths.pulumi / ".pulumi" / "locks" / "organization" / PROJECT / cluster.name):
         report(f"Releasing the lock on stack {cluster.name} that a killed run left")
         _run(["cancel", "--yes"], variables, root)

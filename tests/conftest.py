@@ -10,13 +10,16 @@ import pytest
 
 from settings import ROOT, Cluster, Paths, load_local
 
-LIVE = ("host", "e2e")
+LIVE = ("host", "e2e", "platform")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test without a tier's marker is a unit test."""
     for item in items:
-        if not any(item.get_closest_marker(name) for name in ("tools", "render", "policy", "attacks", *LIVE)):
+        if not any(
+            item.get_closest_marker(name)
+            for name in ("tools", "render", "policy", "attacks", "faults", "upgrade", "providers", *LIVE)
+        ):
             item.add_marker(pytest.mark.unit)
 
 

@@ -74,7 +74,9 @@ class State:
 
     def _read(self, stacks: Sequence[str]) -> list[Statement]:
         names = sorted(set(stacks))
-        states = [f"{self.arn}/{FOLDER}/stacks/{PROJECT}/{stack}.json*" for stack in names]
+        # The state, and the stack's tags, which say what writes it.
+        kept = [f"stacks/{PROJECT}/{stack}{end}" for stack in names for end in (".json*", ".pulumi-tags")]
+        states = [f"{self.arn}/{FOLDER}/{place}" for place in kept]
         return [
             allow("ListState", ["s3:GetBucketLocation", "s3:ListBucket"], [self.arn]),
             allow("ReadState", ["s3:GetObject"], [f"{self.arn}/{FOLDER}/meta.yaml", *states]),
@@ -87,6 +89,7 @@ class State:
             f"{self.arn}/{FOLDER}/{place}"
             for place in (
                 f"stacks/{PROJECT}/{stack}.json*",
+                f"stacks/{PROJECT}/{stack}.pulumi-tags",
                 f"history/{PROJECT}/{stack}/*",
                 f"backups/{PROJECT}/{stack}/*",
                 f"locks/organization/{PROJECT}/{stack}/*",

@@ -23,8 +23,8 @@ CACHE_SIZE = "50Gi"
 @dataclass(frozen=True)
 class Reach:
     """What may be connected to. `controller`: the API server and the forge. `jobs`: the platform's services and the
-    places beyond it that jobs need; `internet`: TCP 443 of public addresses too. `evaluation`: what is left to jobs that
-    load a model which anybody made: the object store, and the forge, from which their code comes."""
+    places beyond it that jobs need; `internet`: TCP 443 of public addresses too. `evaluation`: what is left to jobs
+    that load a model which anybody made: the object store, and the forge, from which their code comes."""
 
     service_cidr: str
     controller: Sequence[Endpoint]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from plugins import protocol, wire
@@ -75,6 +75,10 @@ class Row(ABC):
         """The outputs that a preview knows an update to have: `olds` are those of before, `news` the inputs."""
         return news
 
+    def changes(self, olds: dict[str, Any], news: dict[str, Any]) -> Iterable[wire.Difference]:
+        """Where new inputs differ from the old ones in what they mean."""
+        return wire.differences(olds, news)
+
     @abstractmethod
     def check(self, inputs: dict[str, Any]) -> Iterable[Problem]:
         """The inputs this row refuses."""
@@ -98,8 +102,15 @@ class Row(ABC):
         """The inputs and outputs as they are now, or None when the resource is gone."""
 
     @abstractmethod
-    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        """Change in place; returns the outputs."""
+    def update(
+        self,
+        identifier: str,
+        olds: dict[str, Any],
+        news: dict[str, Any],
+        deadline: Deadline,
+        outputs: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Change in place; returns the outputs. `outputs` are those of before."""
 
     @abstractmethod
     def delete(self, identifier: str, inputs: dict[str, Any], deadline: Deadline) -> None:
@@ -112,6 +123,8 @@ class Provider(ABC):
     name: str
     version: str
     settings: frozenset[str]
+    # Whether it is shown which inputs are secrets; what of its outputs is one is then its own business (`sealed`).
+    keeps_secrets = False
 
     @abstractmethod
     def configure(self, settings: dict[str, Any]) -> None:
@@ -120,6 +133,10 @@ class Provider(ABC):
     @abstractmethod
     def row(self, token: str) -> Row | None:
         """The row of a type token, or None for one that this plugin does not have."""
+
+    def sealed(self, values: dict[str, Any], given: struct_pb2.Struct) -> dict[str, Any]:
+        """Inputs or outputs with their secrets marked, for which `given` are inputs with theirs."""
+        return values
 
     @abstractmethod
     def tokens(self) -> list[str]:
@@ -166,7 +183,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:
         with _reported(context):
             self.provider.configure(wire.to_python(request.args))
-        return provider_pb2.ConfigureResponse(supportsPreview=True)
+        return provider_pb2.ConfigureResponse(supportsPreview=True, acceptSecrets=self.provider.keeps_secrets)
 
     def Check(self, request: Any, context: Any) -> Any:
         if request.olds == request.news:
@@ -178,7 +195,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             inputs = row.completed(name, given, wire.to_python(request.olds))
             failures = [_failure(problem) for problem in row.check(inputs)]
         return provider_pb2.CheckResponse(
-            inputs=request.news if inputs is given else wire.to_struct(inputs), failures=failures
+            inputs=request.news if inputs is given else self._struct(inputs, request.news), failures=failures
         )
 
     def Diff(self, request: Any, context: Any) -> Any:
@@ -187,7 +204,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         row = self._row(request, context)
         with _reported(context):
             olds, news = wire.to_python(request.old_inputs), wire.to_python(request.news)
-            found = [(item, row.replaces(item, olds)) for item in wire.differences(olds, news)]
+            found = [(item, row.replaces(item, olds)) for item in row.changes(olds, news)]
             details, replaces = {}, []
             for item, replace in found:
                 kind = f"{item.kind}_REPLACE" if replace else item.kind
@@ -210,9 +227,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             # What a create gives beyond its inputs stays unknown.
             return provider_pb2.CreateResponse(properties=request.properties)
-        with _reported(context, inputs=request.properties):
+        with _reported(context, self, request.properties):
             identifier, outputs = row.create(wire.to_python(request.properties), self._deadline(request, row))
-        return provider_pb2.CreateResponse(id=identifier, properties=wire.to_struct(outputs))
+        return provider_pb2.CreateResponse(id=identifier, properties=self._struct(outputs, request.properties))
 
     def Read(self, request: Any, context: Any) -> Any:
         row = self._row(request, context)
@@ -222,7 +239,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse()
         inputs, outputs = found
         return provider_pb2.ReadResponse(
-            id=request.id, inputs=wire.to_struct(inputs), properties=wire.to_struct(outputs)
+            id=request.id,
+            inputs=self._struct(inputs, request.inputs),
+            properties=self._struct(outputs, request.inputs),
         )
 
     def Update(self, request: Any, context: Any) -> Any:
@@ -230,21 +249,25 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             with _reported(context):
                 outputs = row.foreseen(wire.to_python(request.olds), wire.to_python(request.news))
-            return provider_pb2.UpdateResponse(properties=wire.to_struct(outputs))
-        with _reported(context, inputs=request.news):
+            return provider_pb2.UpdateResponse(properties=self._struct(outputs, request.news))
+        with _reported(context, self, request.news):
             outputs = row.update(
                 request.id,
                 wire.to_python(request.old_inputs),
                 wire.to_python(request.news),
                 self._deadline(request, row),
+                wire.to_python(request.olds),
             )
-        return provider_pb2.UpdateResponse(properties=wire.to_struct(outputs))
+        return provider_pb2.UpdateResponse(properties=self._struct(outputs, request.news))
 
     def Delete(self, request: Any, context: Any) -> Any:
         row = self._row(request, context)
         with _reported(context):
             row.delete(request.id, wire.to_python(request.old_inputs), self._deadline(request, row))
         return empty_pb2.Empty()
+
+    def _struct(self, values: dict[str, Any], given: struct_pb2.Struct) -> struct_pb2.Struct:
+        return wire.to_struct(self.provider.sealed(values, given))
 
     def _row(self, request: Any, context: Any) -> Row:
         token = request.type or request.urn.split("::")[2].rpartition("$")[2]
@@ -264,8 +287,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 class _reported:  # noqa: N801 - a context manager that reads as a word
     """Turn what a row raises into the status that the engine understands."""
 
-    def __init__(self, context: Any, inputs: Any = None) -> None:
-        self.context, self.inputs = context, inputs
+    def __init__(self, context: Any, servicer: Servicer | None = None, inputs: Any = None) -> None:
+        self.context, self.servicer, self.inputs = context, servicer, inputs
 
     def __enter__(self) -> None:
         return None
@@ -273,8 +296,8 @@ class _reported:  # noqa: N801 - a context manager that reads as a word
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is None:
             return
-        if isinstance(error, InitializationError):
-            _abort_created(self.context, error, self.inputs)
+        if isinstance(error, InitializationError) and self.servicer:
+            _abort_created(self.context, error, self.servicer._struct(error.outputs, self.inputs), self.inputs)
         if isinstance(error, ProviderError | ValueError):
             # Any code but UNKNOWN and INTERNAL tells the engine that the state is as it was.
             self.context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
@@ -282,9 +305,9 @@ class _reported:  # noqa: N801 - a context manager that reads as a word
             self.context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
 
 
-def _abort_created(context: Any, error: InitializationError, inputs: Any) -> NoReturn:
+def _abort_created(context: Any, error: InitializationError, outputs: Any, inputs: Any) -> NoReturn:
     detail = provider_pb2.ErrorResourceInitFailed(
-        id=error.identifier, properties=wire.to_struct(error.outputs), inputs=inputs, reasons=error.reasons
+        id=error.identifier, properties=outputs, inputs=inputs, reasons=error.reasons
     )
     status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
     status.details.add().Pack(detail)

@@ -1,8 +1,8 @@
 """Property values between protobuf and plain Python, and the differences between two of them.
 
-The engine strips secrets before it calls a provider that does not ask for them, and marks what comes back under the
-same keys, so values here are plain; only a provider's own settings still carry the mark. Unknown values (in a preview)
-stay the engine's marker strings.
+Values here are plain, and secrets among them not told apart. The engine strips secrets before it calls a provider that
+does not ask for them, and marks what comes back under the same keys; one that asks for them marks by itself (`sealed`).
+Unknown values (in a preview) stay the engine's marker strings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -64,9 +64,53 @@ def _to_python(value: struct_pb2.Value) -> Any:  # noqa: PLR0911 - one answer a 
 
 
 def to_struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
+    """The other way round; what `secret` marked stays marked."""
     struct = struct_pb2.Struct()
     struct.update(values)
     return struct
+
+
+def secret(value: Any) -> dict[str, Any]:
+    """The value, marked so that the engine encrypts it; one that is marked stays as it is."""
+    return value if _is_marked(value) else {SIGNATURE: SECRET, "value": value}
+
+
+def sealed(values: Mapping[str, Any], like: struct_pb2.Struct) -> dict[str, Any]:
+    """The values with those marked as secrets that `like` has under the same keys and marked; a whole list where a part
+    of it is one there.
+    """
+    found = dict(values)
+    for key, given in like.fields.items():
+        value = found.get(key)
+        if key not in found or _is_marked(value):
+            continue
+        if isinstance(value, Mapping) and given.WhichOneof("kind") == "struct_value" and not _is_secret(given):
+            found[key] = sealed(value, given.struct_value)
+        elif _holds_secret(given):
+            found[key] = secret(value)
+    return found
+
+
+def _is_marked(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get(SIGNATURE) == SECRET
+
+
+def _is_secret(value: struct_pb2.Value) -> bool:
+    return bool(value.struct_value.fields[SIGNATURE].string_value == SECRET) if _signed(value) else False
+
+
+def _signed(value: struct_pb2.Value) -> bool:
+    return value.WhichOneof("kind") == "struct_value" and SIGNATURE in value.struct_value.fields
+
+
+def _holds_secret(value: struct_pb2.Value) -> bool:
+    match value.WhichOneof("kind"):
+        case "struct_value":
+            return _is_secret(value) or any(_holds_secret(item) for item in value.struct_value.fields.values())
+        case "list_value":
+            return any(_holds_secret(item) for item in value.list_value.values)
+        case _:
+            return False
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ class People(Section):
         refuse_duplicates("owners and members", self.all)
         if self.approvals >= len(self.all):
             raise ValueError(
-                f"approvals is {self.approvals} and people are {len(self.all)}: nobody approves his own change, so "
-                "nothing could be merged; list more people, or set approvals: 0"
+                f"approvals is {self.approvals}, and owners and members are {len(self.all)}: nobody approves his own "
+                "change, so nothing could be merged; list more people, or set approvals: 0"
             )
         return self
 

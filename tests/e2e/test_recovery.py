@@ -21,6 +21,7 @@ def pids(live: Platform, name: str) -> set[int]:
     return own_processes.pids(name, [live.paths.state, own_processes.RUN])
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", CONTROL_PLANE)
 def test_the_cluster_survives_a_killed_control_plane_process(live: Platform, name: str) -> None:
     before = pids(live, name)
@@ -42,6 +43,7 @@ def test_every_host_service_comes_back_after_a_kill(live: Platform) -> None:
     live.settle(300)
 
 
+@pytest.mark.faults
 def test_applications_leave_unknown_soon_after_the_forge_returns(live: Platform) -> None:
     for pid in pids(live, "gitea"):
         os.kill(pid, signal.SIGKILL)
@@ -57,6 +59,7 @@ def test_an_unchanged_up_does_nothing(live: Platform) -> None:
     assert '"steps": []' in live.verb("up", "--json")
 
 
+@pytest.mark.faults
 def test_an_interrupted_up_is_finished_by_the_next(live: Platform) -> None:
     (live.paths.state / "up.json").unlink()
     interrupted("up", after=12)
@@ -64,6 +67,7 @@ def test_an_interrupted_up_is_finished_by_the_next(live: Platform) -> None:
     live.settle(300)
 
 
+@pytest.mark.faults
 def test_a_killed_up_is_finished_by_the_next(live: Platform) -> None:
     (live.paths.state / "up.json").unlink()
     killed = subprocess.Popen([ROOT / "scripts" / "up"], stderr=subprocess.DEVNULL)

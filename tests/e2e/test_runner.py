@@ -51,6 +51,7 @@ def ended(live: Platform, pull: PullRequest, seconds: float = 300) -> WorkflowRu
     return eventually(over, seconds, "the end of the training job")
 
 
+@pytest.mark.faults
 def test_a_killed_pod_fails_its_job_and_the_gate_says_so(live: Platform, pull: PullRequest) -> None:
     pod = pod_of_training(live, pull)
     live.kubectl.run("delete", "pod", pod, "-n", NAMESPACE, "--grace-period=0", "--force")
@@ -74,6 +75,7 @@ def test_a_newer_commit_cancels_the_training_of_the_older(live: Platform, pull: 
     )
 
 
+@pytest.mark.faults
 def test_a_killed_controller_leaves_no_job_running_for_ever(live: Platform, pull: PullRequest) -> None:
     pod_of_training(live, pull)
     live.kubectl.run(

@@ -120,4 +120,5 @@ def test_the_bot_is_woken_by_what_it_judges_and_by_nobody_else(
     request = urllib.request.Request(f"{url}/webhook", b"{}", {"X-Gitea-Signature": "0" * 64}, method="POST")
     with pytest.raises(urllib.error.HTTPError) as refused:
         NO_PROXY.open(request, timeout=30)
-    assert refused.value.code == 401
+    with refused.value as answer:
+        assert answer.code == 401

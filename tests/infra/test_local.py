@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ from components.argocd import WEBHOOK_KEYS
 from control_plane.kubernetes import BUILT_IN
 from control_plane.stack import Stack
 from host_state import IMAGES, SECRETS, secret
+from mlplatform.plugins.change import Refused
+from mlplatform.plugins.record import TAG, Record
+from plugins import install
 from runner_harness.process import eventually, tool
+from settings import Paths
 
 pytestmark = pytest.mark.tools
 
@@ -47,6 +52,10 @@ def _s3(stack: Stack, access: str) -> Any:
 def _git_status(stack: Stack) -> str:
     command = ["git", "-C", str(stack.root), "status", "--porcelain"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def _allow_destroying(stack: Stack) -> None:
+    stack.pulumi("state", "unprotect", "--all", "--yes")
 
 
 def _namespaces(stack: Stack) -> set[str]:
@@ -78,6 +87,70 @@ def test_a_refresh_sees_no_change_where_there_is_none(applied: Stack) -> None:
 
 def test_preparing_again_reports_nothing(applied: Stack) -> None:
     assert applied.prepare() == []
+
+
+def test_p3_the_stack_remembers_which_plugins_write_its_state(applied: Stack) -> None:
+    paths = Paths.from_environment(applied.environment)
+    assert Record(applied.environment, applied.root).read() == install.plugins(paths)
+    assert {one.source for one in install.plugins(paths)} == {"offline"}
+    assert applied.settle(install.plugins(paths)) == (False, [])
+
+
+def _without_a_record(stack: Stack) -> None:
+    stack.pulumi("stack", "tag", "rm", TAG)
+
+
+def test_p3_plugins_that_nothing_is_known_of_are_said_and_judged_before_they_go_on(applied: Stack) -> None:
+    """As in a stack that was made before there were records."""
+    now = install.plugins(Paths.from_environment(applied.environment))
+    _without_a_record(applied)
+    changed, said = applied.settle(now)
+    assert changed
+    assert [line for line in said if "nothing says which plugin wrote its part" in line] == said[:2]
+    assert said[-1] == "  it changes nothing"
+    assert Record(applied.environment, applied.root).read() == now
+    assert applied.settle(now) == (False, [])
+
+
+def test_p3_other_plugins_never_replace_or_delete(applied: Stack) -> None:
+    path = applied.root / "infra" / "local.py"
+    text, now = path.read_text(), install.plugins(Paths.from_environment(applied.environment))
+    other = {replace(one, source="official") for one in now}
+    Record(applied.environment, applied.root).write(other)
+    before = applied.exported()["resources"]
+    # The same object under another name: one is made and one deleted.
+    path.write_text(text.replace('"default-deny"', '"deny-all"'))
+    assert path.read_text() != text
+    try:
+        with pytest.raises(Refused) as refused:
+            applied.settle(now)
+    finally:
+        path.write_text(text)
+    assert "would be replaced or deleted: delete kubernetes:networking.k8s.io/v1:NetworkPolicy" in str(refused.value)
+    assert "the official kubernetes" in str(refused.value)
+    assert applied.exported()["resources"] == before, "nothing was written"
+    assert Record(applied.environment, applied.root).read() == other
+    changed, _ = applied.settle(now)
+    assert changed
+
+
+def test_p3_an_update_never_replaces_or_deletes_a_bucket(applied: Stack) -> None:
+    """Not even where nothing else keeps it from that."""
+    program, cluster = applied.root / "infra" / "local.py", applied.root / "clusters" / "local" / "cluster.yaml"
+    texts = {path: path.read_text() for path in (program, cluster)}
+    administrator = _s3(applied, "pulumi")
+    administrator.put_object(Bucket="ml-data", Key="dvc/kept", Body=b"1")
+    program.write_text(texts[program].replace("    kept_buckets.check(cluster, paths)\n", ""))
+    cluster.write_text(texts[cluster].replace("ml-data", "ml-data2"))
+    try:
+        refused = applied.pulumi("up", "--yes", "--skip-preview", check=False)
+    finally:
+        for path, text in texts.items():
+            path.write_text(text)
+    assert refused.returncode != 0
+    assert "protect" in refused.stdout + refused.stderr
+    assert administrator.get_object(Bucket="ml-data", Key="dvc/kept")["Body"].read() == b"1"
+    applied.pulumi("up", "--yes", "--skip-preview")
 
 
 def test_no_secret_is_readable_in_the_state_or_in_what_is_printed(applied: Stack) -> None:
@@ -270,7 +343,7 @@ def test_s10_a_bucket_of_another_name_is_refused_and_can_be_moved(applied: Stack
     administrator = _s3(applied, "pulumi")
     administrator.put_object(Bucket="ml-data", Key="dvc/precious", Body=b"1")
     urn = "urn:pulumi:local::ml-platform::ml-platform:index:ObjectStore$aws:s3/bucket:Bucket::object-store-data"
-    forget = ("state", "delete", "--yes", "--target-dependents", urn)
+    forget = ("state", "delete", "--yes", "--force", "--target-dependents", urn)
     up = ("up", "--yes", "--skip-preview")
     path.write_text(text.replace("ml-data", "ml-data2"))
     try:
@@ -294,9 +367,11 @@ def test_s10_a_bucket_of_another_name_is_refused_and_can_be_moved(applied: Stack
     administrator.delete_bucket(Bucket="ml-data2")
 
 
+@pytest.mark.faults
 def test_a_killed_run_is_finished_by_the_next(loopback: Stack, applied: Stack) -> None:
     """Killed while it creates and while it destroys, at several points; the next run finishes without orphans."""
     for command in ("destroy", "up"):
+        _allow_destroying(applied)
         for number in range(KILLS):
             arguments = ["pulumi", command, "--yes", "--skip-preview", "--non-interactive"]
             with subprocess.Popen(
@@ -319,6 +394,7 @@ def test_a_killed_run_is_finished_by_the_next(loopback: Stack, applied: Stack) -
 
 def test_destroy_leaves_nothing(loopback: Stack, applied: Stack) -> None:
     _s3(applied, "dvc").put_object(Bucket="ml-data", Key="dvc/left", Body=b"1")
+    _allow_destroying(loopback)
     loopback.pulumi("destroy", "--yes", "--skip-preview")
     assert loopback.exported().get("resources", []) == []
     assert _namespaces(loopback) == set()

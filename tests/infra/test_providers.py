@@ -35,6 +35,14 @@ def test_a_renewed_certificate_replaces_nothing(recorded: Recording, tmp_path: P
     )
 
 
+def test_p1_changed_data_never_makes_another_object(recorded: Recording) -> None:
+    """The official provider does so unless it is told; what Argo CD's server writes into its Secret would go."""
+    eks = record(lambda: providers.eks(stage("dev"), "ml-platform-dev", "https://eks.test", "Y2E="))
+    for found in (recorded, eks):
+        inputs = found.one("pulumi:providers:kubernetes", "cluster").inputs
+        assert inputs["enableConfigMapMutable"] == inputs["enableSecretMutable"] == "true"
+
+
 def test_another_accounts_credentials_are_refused() -> None:
     recorded = record(lambda: providers.aws_account(stage("dev")))
     inputs = recorded.one("pulumi:providers:aws", "aws").inputs

@@ -25,7 +25,24 @@ ANSIBLE = ROOT / "infra" / "ansible"
 
 
 def composed(name: str, root: Path, state: Path) -> dict[str, Any]:
-    """What is made of `clusters/<name>/cluster.yaml` under `root`, on a host with this state. Raises SettingsError."""
+    """What is made of `clusters/<name>/cluster.yaml` under `root`, on a host with this state. Raises SettingsError.
+
+    Equal for equal files, wherever they lie.
+    """
+    found: dict[str, Any] = _anywhere(_composed(name, root, state), root)
+    return found
+
+
+def _anywhere(found: Any, root: Path) -> Any:
+    """Without the place of the checkout."""
+    if isinstance(found, dict):
+        return {_anywhere(key, root): _anywhere(value, root) for key, value in found.items()}
+    if isinstance(found, list | tuple):
+        return [_anywhere(value, root) for value in found]
+    return found.replace(str(root), "<checkout>") if isinstance(found, str) else found
+
+
+def _composed(name: str, root: Path, state: Path) -> dict[str, Any]:
     cluster = load_cluster(name, root)
     paths = Paths(state, Path(os.environ.get("ML_PLATFORM_CACHE_DIR", "/var/cache/ml-platform")))
     with _clusters_of(root):
@@ -82,7 +99,7 @@ def _stack(name: str, root: Path) -> Recording:
 
 
 def _resources(recorded: Recording) -> dict[str, Any]:
-    resources = {item.urn: [item.inputs, item.protect, item.dependencies] for item in recorded}
+    resources = {item.urn: [item.inputs, item.protect, sorted(item.dependencies)] for item in recorded}
     return {"resources": resources, "outputs": recorded.outputs}
 
 

@@ -19,9 +19,10 @@ options:
     description: >
       In order. `only_if` names a path without which the object is left alone. Each has `path` (read with GET; 404 means
       missing) and `desired` (the keys that must have these values; others are left alone, and the order of a list does
-      not matter). `find` picks the element of a list by these keys. `create` and `update` are each a `method` and a `path`, by default POST to the parent of
-      `path` and PATCH of `path` (of `path/<id>` for a found element). `initial` is sent on creation only, `always` with
-      every request: for values that cannot be read back. A text `$name` in either is replaced by that secret.
+      not matter). `find` picks the element of a list by these keys. `create` and `update` are each a `method` and a
+      `path`, by default POST to the parent of `path` and PATCH of `path` (of `path/<id>` for a found element).
+      `initial` is sent on creation only, `always` with every request: for values that cannot be read back. A text
+      `$name` in either is replaced by that secret.
   secrets: {type: dict, description: Values that must not be logged, by name.}
 """
 

@@ -160,7 +160,14 @@ class ApiRow(Row):
             thing.inputs["tags"] = found["tags"]
         return thing.inputs, self._outputs(thing)
 
-    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    def update(
+        self,
+        identifier: str,
+        olds: dict[str, Any],
+        news: dict[str, Any],
+        deadline: Deadline,
+        outputs: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
         thing = Thing(self.aws, self._type, news, identifier, olds, deadline=deadline)
         if not self._look(thing):
             raise ProviderError(f"{thing.subject} is gone; run  pulumi refresh  and then  pulumi up")

@@ -51,14 +51,16 @@ class Api:
             trust_env=False,
         )
 
-    def apply(self, kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
-        """Server-side apply; unknown fields are refused by the server, by name. Returns the live object."""
+    def apply(self, kind: Kind, body: dict[str, Any], manager: str = FIELD_MANAGER) -> dict[str, Any]:
+        """Server-side apply as a field manager; unknown fields are refused by the server, by name. Returns the object
+        as it is then.
+        """
         metadata = body["metadata"]
         try:
             return self._send(
                 "PATCH",
                 _path(kind, metadata.get("namespace"), metadata["name"]),
-                params={"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"},
+                params={"fieldManager": manager, "force": "true", "fieldValidation": "Strict"},
                 headers={"Content-Type": "application/apply-patch+yaml"},
                 json=body,
             )

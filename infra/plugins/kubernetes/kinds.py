@@ -16,6 +16,8 @@ class Kind:
     namespaced: bool = True
     # Dotted prefixes; the API server refuses a change below them, so the object must be made anew.
     immutable: tuple[str, ...] = field(default=())
+    # Dotted; an empty text there is the same as none, and the official provider takes it away.
+    dropped: tuple[str, ...] = field(default=())
 
     @property
     def token(self) -> str:
@@ -46,7 +48,14 @@ STATEFUL_IMMUTABLE = tuple(
 KINDS = (
     Kind("v1", "ConfigMap", "configmaps", _fields("data", "binaryData", "immutable")),
     Kind("v1", "Namespace", "namespaces", namespaced=False),
-    Kind("v1", "PersistentVolume", "persistentvolumes", namespaced=False, immutable=VOLUME_IMMUTABLE),
+    Kind(
+        "v1",
+        "PersistentVolume",
+        "persistentvolumes",
+        namespaced=False,
+        immutable=VOLUME_IMMUTABLE,
+        dropped=("spec.storageClassName",),
+    ),
     Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", immutable=CLAIM_IMMUTABLE),
     Kind("v1", "Secret", "secrets", _fields("data", "stringData", "type", "immutable"), immutable=("type",)),
     Kind("v1", "Service", "services", immutable=("spec.clusterIP",)),

@@ -6,20 +6,22 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from plugins.kubernetes import drift
+from plugins.kubernetes import checkpoint, drift
 from plugins.kubernetes.kinds import BY_TOKEN, KINDS, Kind
 from plugins.kubernetes.readiness import waiting_for
 from plugins.server import Deadline, InitializationError, Problem, Provider, ProviderError, Row, unknown_properties
-from plugins.wire import Difference, is_unknown
+from plugins.wire import Difference, differences, is_unknown, sealed, secret
 
 if TYPE_CHECKING:
+    from google.protobuf.struct_pb2 import Struct
+
     from plugins.kubernetes.api import Api
 
 VERSION = "4.34.2"
 POLL_SECONDS = 0.5
 SKIP_AWAIT = "pulumi.com/skipAwait"
-# What only this plugin keeps in an object's outputs.
-REWRITTEN = "__rewritten"
+# What of a Secret is one, whether or not the program says so.
+CONFIDENTIAL = ("data", "stringData")
 
 
 class Kubernetes(Provider):
@@ -27,7 +29,18 @@ class Kubernetes(Provider):
 
     name = "kubernetes"
     version = VERSION
-    settings = frozenset({"clusterIdentifier", "context", "deleteUnreachable", "enableServerSideApply", "kubeconfig"})
+    keeps_secrets = True
+    settings = frozenset(
+        {
+            "clusterIdentifier",
+            "context",
+            "deleteUnreachable",
+            "enableConfigMapMutable",
+            "enableSecretMutable",
+            "enableServerSideApply",
+            "kubeconfig",
+        }
+    )
 
     def __init__(self) -> None:
         self._settings: dict[str, Any] = {}
@@ -35,6 +48,9 @@ class Kubernetes(Provider):
     def configure(self, settings: dict[str, Any]) -> None:
         if settings.get("enableServerSideApply") == "false":
             raise ProviderError("enableServerSideApply: the offline plugin always applies server-side; remove it")
+        for name in ("enableConfigMapMutable", "enableSecretMutable"):
+            if settings.get(name) == "false":
+                raise ProviderError(f"{name}: the offline plugin always changes data in place; set it to true")
         self._settings = settings
 
     @cached_property
@@ -60,6 +76,13 @@ class Kubernetes(Provider):
     def tokens(self) -> list[str]:
         return [kind.token for kind in KINDS]
 
+    def sealed(self, values: dict[str, Any], given: "Struct") -> dict[str, Any]:
+        made = values.get(checkpoint.INPUTS)
+        if made is None:
+            # Inputs: as the program marked them, or, where nothing is known of it, whole.
+            return sealed(values, given) if given.fields else _secrets(values)
+        return {**sealed(_secrets(values), given), checkpoint.INPUTS: sealed(_secrets(made), given)}
+
 
 class ObjectRow(Row):
     """One kind of object. Its identifier is `namespace/name`, or `name` outside namespaces."""
@@ -82,6 +105,11 @@ class ObjectRow(Row):
         elif not self.kind.namespaced and "namespace" in metadata:
             yield Problem("metadata.namespace", f"{self.kind.name} lives in no namespace; remove it")
 
+    def changes(self, olds: dict[str, Any], news: dict[str, Any]) -> Iterable[Difference]:
+        name = self.kind.name
+        found = differences(checkpoint.normal(olds, name), checkpoint.normal(news, name))
+        return [change for change in found if not checkpoint.means_the_same(change, self.kind)]
+
     def replaces(self, change: Difference, olds: dict[str, Any]) -> bool:
         path = ".".join(str(part) for part in change.path)
         if olds.get("immutable") is True and path.partition(".")[0] in {
@@ -99,9 +127,9 @@ class ObjectRow(Row):
         return _identity(olds) == _identity(news)
 
     def create(self, inputs: dict[str, Any], deadline: Deadline) -> tuple[str, dict[str, Any]]:
-        live = self.provider.api.apply(self.kind, self._body(inputs))
+        live = self.provider.api.apply(self.kind, self._body(inputs), self._manager(inputs, {}))
         identifier = "/".join(part for part in _identity(inputs) if part)
-        return identifier, self._ready(identifier, inputs, live, deadline)
+        return identifier, self._ready(identifier, inputs, live, deadline, {})
 
     def read(
         self, identifier: str, inputs: dict[str, Any], outputs: dict[str, Any]
@@ -114,13 +142,20 @@ class ObjectRow(Row):
             return None
         if not inputs:
             inputs = self._imported(live)
-        now = drift.merged(self._object(inputs), live, outputs.get(REWRITTEN, {}))
+        now = drift.merged(self._object(inputs), live, self._expected(outputs))
         now = {key: value for key, value in now.items() if key in inputs}
-        return now, self._outputs(now, live)
+        return now, self._outputs(now, live, outputs)
 
-    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
-        live = self.provider.api.apply(self.kind, self._body(news))
-        return self._ready(identifier, news, live, deadline)
+    def update(
+        self,
+        identifier: str,
+        olds: dict[str, Any],
+        news: dict[str, Any],
+        deadline: Deadline,
+        outputs: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        live = self.provider.api.apply(self.kind, self._body(news), self._manager(news, outputs or {}))
+        return self._ready(identifier, news, live, deadline, outputs or {})
 
     def delete(self, identifier: str, inputs: dict[str, Any], deadline: Deadline) -> None:
         from plugins.kubernetes.api import NotFoundError, UnreachableError
@@ -153,8 +188,18 @@ class ObjectRow(Row):
             body["data"] = {**body.get("data", {}), **encoded}
         return body
 
+    def _manager(self, inputs: dict[str, Any], outputs: dict[str, Any]) -> str:
+        from plugins.kubernetes.api import FIELD_MANAGER
+
+        return checkpoint.manager(inputs, outputs, FIELD_MANAGER)
+
     def _ready(
-        self, identifier: str, inputs: dict[str, Any], live: dict[str, Any], deadline: Deadline
+        self,
+        identifier: str,
+        inputs: dict[str, Any],
+        live: dict[str, Any],
+        deadline: Deadline,
+        outputs: dict[str, Any],
     ) -> dict[str, Any]:
         """Wait until the object is ready. Raises InitializationError when it does not become so in time."""
         annotations = inputs["metadata"].get("annotations") or {}
@@ -162,21 +207,34 @@ class ObjectRow(Row):
             if not deadline.wait(POLL_SECONDS):
                 stop = "cancelled" if deadline.cancelled.is_set() else f"not ready after {deadline.seconds:.0f} s"
                 raise InitializationError(
-                    identifier, self._outputs(inputs, live), [f"{self.kind.name} {identifier} is {stop}: {reason}"]
+                    identifier,
+                    self._outputs(inputs, live, outputs),
+                    [f"{self.kind.name} {identifier} is {stop}: {reason}"],
                 )
             live = self.provider.api.get(self.kind, *_parse(identifier))
-        return self._outputs(inputs, live)
+        return self._outputs(inputs, live, outputs)
 
-    def _outputs(self, inputs: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
-        """The inputs, the object's uid, and what the server rewrote. Not the status: it would drift for ever."""
-        outputs = {**inputs, "metadata": {**inputs["metadata"], "uid": live["metadata"]["uid"]}}
-        rewritten = drift.rewritten(self._object(inputs), live) if self.kind.name != "Secret" else {}
-        return {**outputs, REWRITTEN: rewritten} if rewritten else outputs
+    def _outputs(self, inputs: dict[str, Any], live: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+        first = str(before.get(checkpoint.API_VERSION) or self.kind.api_version)
+        return checkpoint.outputs(self._object(inputs), live, first, self._manager(inputs, before))
+
+    def _expected(self, outputs: dict[str, Any]) -> dict[str, Any]:
+        """What the server made of inputs when they were applied, by path."""
+        made, live = checkpoint.parsed(outputs)
+        if made is None:
+            return dict(outputs.get(checkpoint.REWRITTEN) or {})
+        return drift.rewritten(self._object(made), live)
 
     def _imported(self, live: dict[str, Any]) -> dict[str, Any]:
         kept = {"name", "namespace", "labels", "annotations"}
         metadata = {key: value for key, value in live["metadata"].items() if key in kept}
-        return {"metadata": metadata, **{key: live[key] for key in self.kind.fields if key in live}}
+        return self._object({"metadata": metadata, **{key: live[key] for key in self.kind.fields if key in live}})
+
+
+def _secrets(values: dict[str, Any]) -> dict[str, Any]:
+    if values.get("kind") != "Secret":
+        return values
+    return {key: secret(value) if key in CONFIDENTIAL else value for key, value in values.items()}
 
 
 def _identity(inputs: dict[str, Any]) -> tuple[str, str]:

@@ -21,7 +21,8 @@ STATEFUL = (
 
 
 def check(resource: Resource) -> Iterator[Verdict]:
-    if resource.facts.protect and not resource.protect:
+    # One machine's store has nothing else between an update and its data.
+    if (resource.facts.protect or resource.facts.local) and not resource.protect:
         fix = "set protect=True (from the cluster file's protect), or have a merged change set that to false"
         yield Finding(resource, "protect", "is not set", fix)
 

@@ -160,6 +160,7 @@ def apply(job: Job, root: Path, store: Store) -> None:
         if surprise:
             print(f"note: {surprise}")
         job.forge.set_status(job.commit, job.context, "pending", "being applied", job.run_url)
+        pulumi.settle_plugins(root, variables)
         result = pulumi.run("deploy", root, variables)
     except pulumi.NotThere as absent:
         print(f"{absent}: nothing to apply")

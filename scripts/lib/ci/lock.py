@@ -48,6 +48,12 @@ def remote_objects(tree: Tree, pipeline: Pipeline) -> dict[str, str]:
     return {path: entry.md5 for stage in locked.values() for path, entry in stage.outputs.items() if path in cached}
 
 
+def tracked_inputs(tree: Tree, pipeline: Pipeline) -> dict[str, str]:
+    """MD5 by path (with `.dir` for a folder) of the inputs that `.dvc` files track."""
+    texts = {path: tree.read(f"{path}.dvc") for path in sorted(pipeline.inputs())}
+    return {path: pointer(text, path).md5 for path, text in texts.items() if text is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     md5: str

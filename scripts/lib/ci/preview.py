@@ -36,7 +36,7 @@ def previews(names: list[str], root: Path) -> dict[str, plan.Plan]:
     for name in names:
         print(f"--- {name}")
         try:
-            found[name] = pulumi.run("preview", root, pulumi.ready(name, "preview", root))
+            found[name] = pulumi.preview(root, pulumi.ready(name, "preview", root))
         except pulumi.NotThere as absent:
             print(absent)
             found[name] = plan.Plan(absent=True)

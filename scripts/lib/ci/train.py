@@ -9,11 +9,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ci import candidate, environment, git, lock, pipeline, remote
+from ci import base_layer, candidate, environment, git, lock, pipeline, remote
 from ci.evidence import FOLDER
 from ci.failure import Failure, run
 from ci.store import Store
 from ci.tree import CommitTree, Overlay, Tree
+from mlplatform.objects import copied as objects
+from mlplatform.objects.verify import FolderReader
 
 
 def reasons(repository: git.Repository, tree: Tree, base: str, head: str) -> list[str]:
@@ -64,10 +66,16 @@ def dvc(root: Path, *arguments: str) -> None:
         raise Failure(f"dvc {arguments[0]} failed with status {done.returncode}: the lines above say why")
 
 
-def configure_dvc(root: Path) -> None:
-    """Put DVC's cache on the shared volume, so that data is not downloaded for each job."""
-    cache = Path(os.environ.get("CACHE_DIR", "/cache")) / "dvc"
-    (root / FOLDER / ".dvc" / "config.local").write_text(f"[cache]\n    dir = {cache}\n", encoding="utf-8")
+def take_from_base(root: Path, tree: Tree, line: pipeline.Pipeline) -> None:
+    """Fill DVC's cache, which lies beside the checkout, with what the runner's base layer has, so that data is not
+    downloaded for each job. What is not what its name says is left there."""
+    layer = base_layer.objects()
+    if not layer.is_dir():
+        return
+    copied = objects.copy(base_layer.entries(tree, line), FolderReader(layer), root / FOLDER / ".dvc" / "cache")
+    print(f"{copied.new} objects of DVC's come from the runner's base layer")
+    for md5 in copied.corrupt:
+        print(f"warning: object {md5} of the base layer is damaged and not used; the nightly job removes it")
 
 
 def require_data(root: Path, tree: Tree, line: pipeline.Pipeline) -> None:
@@ -93,7 +101,7 @@ def main() -> None:
     print("training, because", *why, sep="\n  ")
     line = pipeline.load(tree, FOLDER)
     store = Store.connect(environment.require("DATA_BUCKET"))
-    configure_dvc(root)
+    take_from_base(root, tree, line)
     # Not everything that git tracks: what models are measured on is none of a branch's business.
     tracked = [f"{path}.dvc" for path in line.inputs() if tree.read(f"{path}.dvc") is not None]
     data, stages = [os.path.relpath(path, FOLDER) for path in sorted(tracked)], [stage.name for stage in line.stages]

@@ -59,8 +59,9 @@ def read(resource: dict[str, Any], images: tuple[str, ...] = ()) -> Application:
 
 def all_of(kubectl: Kubectl) -> list[Application]:
     """Every Application, by name. Raises Failure."""
-    found = kubectl.items("applications.argoproj.io", "-n", NAMESPACE)
-    images = images_by_application(kubectl.items("deployments,statefulsets", "-A"))
+    objects = kubectl.items("applications.argoproj.io,deployments,statefulsets", "-A")
+    found = [one for one in objects if one["kind"] == "Application" and one["metadata"]["namespace"] == NAMESPACE]
+    images = images_by_application([one for one in objects if one["kind"] != "Application"])
     return sorted((read(one, images.get(one["metadata"]["name"], ())) for one in found), key=lambda one: one.name)
 
 

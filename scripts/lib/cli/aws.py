@@ -16,6 +16,9 @@ from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
 from cli.steps import Context
 from environment import environment, kubeconfig
+from mlplatform.plugins import change
+from mlplatform.plugins.record import Record
+from plugins import install
 from settings import ROOT, AwsShared, AwsStage, Paths, load_cluster
 
 # What finds AWS, and is no credential.
@@ -75,11 +78,22 @@ class Environment:
             )
         return str(caller["Arn"])
 
-    def prepare(self, say: Callable[[str], None], create: bool) -> dict[str, str]:
+    def prepare(self, say: Callable[[str], None], create: bool, plugins: str | None = None) -> dict[str, str]:
         """Make `pulumi` work on the stack, which is made where there is none and `create`; returns the environment
-        that pulumi needs. Raises SettingsError.
+        that pulumi needs. `plugins` is `official` or `offline` where somebody asked for these. Raises SettingsError.
         """
-        return aws_state.prepare(self.cluster, self.paths, say, self.root, base=self.base, create=create)
+        return aws_state.prepare(
+            self.cluster, self.paths, say, self.root, base=self.base, create=create, plugins=plugins
+        )
+
+    def settle_plugins(self, context: Context, variables: Mapping[str, str]) -> None:
+        """Make sure that the plugins in place may go on with the stack. Raises SettingsError where they may not."""
+
+        def run(arguments: list[str]) -> None:
+            command = ("pulumi", *arguments, "--non-interactive", "--color=never")
+            self.pulumi(context, command, {**variables, **change.RECORDING})
+
+        change.settle(Record(variables, self.root), install.plugins(self.paths), run, context.say)
 
     def exists(self) -> bool:
         """Whether the stack has a state. Raises SettingsError."""

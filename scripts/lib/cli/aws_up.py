@@ -12,12 +12,12 @@ from settings import AwsStage, Paths
 TOOLS = ("pulumi", "kustomize", "argocd", "kubectl")
 
 
-def steps(environment: Environment) -> list[Step]:
+def steps(environment: Environment, plugins: str | None = None) -> list[Step]:
     """In order: a stage reads what the shared stack gives, so that one comes first where it is not there yet."""
     name = environment.cluster.name
     shared = _shared(environment)
     first = (
-        [Step("shared", f"Provision {shared.cluster.name}, which {name} reads", _once(shared), ("tools",))]
+        [Step("shared", f"Provision {shared.cluster.name}, which {name} reads", _once(shared, plugins), ("tools",))]
         if shared
         else []
     )
@@ -25,17 +25,17 @@ def steps(environment: Environment) -> list[Step]:
         Step("credentials", "Look at the AWS credentials", lambda context: environment.check_credentials()),
         Step("tools", "Make the tools ready", _tools, ("credentials",), "run it again: it goes on"),
         *first,
-        Step("stack", f"Provision {name}", _provision(environment), (first[0].name if first else "tools",)),
+        Step("stack", f"Provision {name}", _provision(environment, plugins), (first[0].name if first else "tools",)),
     ]
 
 
-def run(name: str, verb: str = "up") -> Runner:
+def run(name: str, verb: str = "up", *, plugins: str | None = None) -> Runner:
     """Do it, with progress on stderr. Raises Failure, SettingsError."""
     environment = Environment(load(name), Paths.from_environment())
     # Before anything is shown as begun: the commonest mistake has its own exit status.
     environment.check_credentials()
     runner = Runner(console.err(), environment.paths.state / "logs", f"{verb}-{name}")
-    runner.run(steps(environment))
+    runner.run(steps(environment, plugins))
     return runner
 
 
@@ -50,11 +50,11 @@ def _tools(context: Context) -> None:
     )
 
 
-def _once(shared: Environment) -> Action:
+def _once(shared: Environment, plugins: str | None) -> Action:
     def act(context: Context) -> str | None:
         if shared.exists() and has_outputs(shared, context):
             return "is there"
-        return _provision(shared)(context)
+        return _provision(shared, plugins)(context)
 
     return act
 
@@ -66,11 +66,12 @@ def has_outputs(environment: Environment, context: Context) -> bool:
     return '"registry_host"' in context.command(*command, environment=variables, folder=environment.root)
 
 
-def _provision(environment: Environment) -> Action:
+def _provision(environment: Environment, plugins: str | None = None) -> Action:
     def act(context: Context) -> str:
         context.progress("preparing")
-        variables = environment.prepare(context.say, create=True)
+        variables = environment.prepare(context.say, create=True, plugins=plugins)
         recovery.resolve(environment.cluster.name, variables, context.say, environment.root)
+        environment.settle_plugins(context, variables)
         return environment.pulumi(context, UP, variables)
 
     return act

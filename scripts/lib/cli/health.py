@@ -1,6 +1,7 @@
 """Ask each part of the platform whether it works: quick, and without changing anything."""
 
 import ssl
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
@@ -11,6 +12,7 @@ from typing import Any
 
 import host
 from cli import applications, kube, process
+from cli.applications import Application
 from cli.failure import Failure
 from cli.kube import Kubectl
 from mlplatform.host import certificates
@@ -49,6 +51,7 @@ Probe = Callable[[], Check]
 def probes(cluster: Cluster, paths: Paths) -> list[Probe]:
     """A probe for each service of the host, for Kubernetes, Argo CD and the platform's own Applications."""
     kubectl = Kubectl(paths)
+    shared = Shared(kubectl)
     argocd = f"https://{cluster.kubernetes.node_address}:{cluster.argocd.node_port}"
     return [
         lambda: answers("object store", cluster.object_store.endpoint, paths),
@@ -60,7 +63,7 @@ def probes(cluster: Cluster, paths: Paths) -> list[Probe]:
         lambda: network_policy(kubectl, cluster, paths),
         lambda: jobs_egress(paths),
         lambda: answers("argo cd", f"{argocd}/healthz", paths),
-        *(_application(kubectl, name) for name in PLATFORM_APPLICATIONS),
+        *(_application(shared, name) for name in PLATFORM_APPLICATIONS),
     ]
 
 
@@ -159,13 +162,12 @@ def network_policy(kubectl: Kubectl, cluster: Cluster, paths: Paths) -> Check:
         # The engine first: it may be working on what the others would then find missing.
         engine = enforcement.synced(content(enforcement.METRICS_URL, limit=1_000_000))
         saved = process.output(["iptables-save"], timeout=20)
-        running = enforcement.pods(kubectl.items("pods", "--all-namespaces"), datetime.now(UTC))
-        policies = kubectl.items(
-            "networkpolicies", "--all-namespaces", f"--field-selector=metadata.name={DEFAULT_DENY}"
-        )
+        objects = kubectl.items("pods,networkpolicies", "--all-namespaces")
     except Failure as failure:
         return Check(name, False, failure.message, fix)
     found = [] if engine else ["the engine (kube-router) is not at work: new pods are cut off"]
+    running = enforcement.pods((one for one in objects if one["kind"] == "Pod"), datetime.now(UTC))
+    policies = [one for one in objects if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == DEFAULT_DENY]
     found += enforcement.problems(saved, running, [one["metadata"]["namespace"] for one in policies], namespaces)
     if found:
         more = f", and {len(found) - 3} more" if len(found) > 3 else ""
@@ -185,11 +187,31 @@ def jobs_egress(paths: Paths) -> Check:
     return Check(name, True, kept.describe())
 
 
-def _application(kubectl: Kubectl, name: str) -> Probe:
+class Shared:
+    """What several probes ask the cluster for, asked once: by the first of them, while the others wait."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self._kubectl, self._lock = kubectl, threading.Lock()
+        self._applications: list[Application] | Failure | None = None
+
+    def application(self, name: str) -> Application | None:
+        """One Application, or None where it does not exist. Raises Failure."""
+        with self._lock:
+            if self._applications is None:
+                try:
+                    self._applications = applications.all_of(self._kubectl)
+                except Failure as failure:
+                    self._applications = failure
+        if isinstance(self._applications, Failure):
+            raise self._applications
+        return next((one for one in self._applications if one.name == name), None)
+
+
+def _application(shared: Shared, name: str) -> Probe:
     def probe() -> Check:
         fix = f"scripts/status shows its message; kubectl -n {applications.NAMESPACE} describe application {name}"
         try:
-            found = applications.named(kubectl, name)
+            found = shared.application(name)
         except Failure as failure:
             return Check(name, False, failure.message, fix)
         if found is None:

@@ -1,6 +1,8 @@
 """Run the tests, tier by tier; without arguments every test that needs no cloud, the platform's own included."""
 
 import argparse
+import contextlib
+import itertools
 import os
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from settings import ROOT, Paths
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
 # Run by name before a change that concerns them is done; the command writes down how they ended.
-_NAMED = ("attacks",)
+_NAMED = ("attacks", "faults", "upgrade", "providers")
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
@@ -29,11 +31,13 @@ _SIDE_BY_SIDE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "
 
 @dataclass(frozen=True)
 class Tier:
-    """A set of tests: what selects them, and what they need."""
+    """A set of tests: what selects them, and what they need. `platform`: one that is up. `alone`: that nobody else
+    drives this machine's platform, up or not."""
 
     name: str
     expression: str
     platform: bool = False
+    alone: bool = False
     environments: tuple[str, ...] = ("dev",)
 
 
@@ -41,12 +45,16 @@ TIERS = {
     "unit": Tier(
         "unit", " and ".join(f"not {name}" for name in (*_BUILT, *_LIVE, *_NAMED)), environments=("dev", "dev-ml")
     ),
-    "tools": Tier("tools", "tools and not attacks", environments=("dev", "dev-ml")),
+    "tools": Tier("tools", f"tools and not ({' or '.join(_NAMED)})", environments=("dev", "dev-ml")),
     "render": Tier("render", "render"),
     "policy": Tier("policy", "policy"),
     "host": Tier("host", "host", platform=True),
     "e2e": Tier("e2e", "e2e", platform=True),
     "attacks": Tier("attacks", "attacks"),
+    "faults": Tier("faults", "faults", platform=True),
+    # Makes its platform by itself.
+    "upgrade": Tier("upgrade", "upgrade", alone=True),
+    "providers": Tier("providers", "providers"),
 }
 
 
@@ -107,6 +115,7 @@ class Session:
         self.total = Count()
         self.problems: list[str] = []
         self._shown = console.out()
+        self._parts: list[tuple[str, float]] = []
 
     def pytest(self, tiers: Iterable[Tier]) -> None:
         """Run the tests of `tiers`, those with the same needs together."""
@@ -122,7 +131,7 @@ class Session:
         report.unlink(missing_ok=True)
         expression = " or ".join(f"({tier.expression})" for tier in tiers)
         command = [str(environments.python(group)), "-m", "pytest", "-m", expression, f"--junitxml={report}"]
-        if not any(tier.platform for tier in tiers):
+        if not any(tier.platform or tier.alone for tier in tiers):
             command += _SIDE_BY_SIDE
         self.heading(f"{name} ({group})")
         done = subprocess.run([*command, *arguments], cwd=ROOT, env=_environment(self.paths, group))
@@ -140,12 +149,16 @@ class Session:
 
     def heading(self, text: str) -> None:
         """Say what comes next."""
+        self._parts.append((text, time.monotonic()))
         self._shown.print(f"\n[bold]== {text}[/bold]")
         sys.stdout.flush()
 
     def close(self) -> int:
         """Print the sum, last, where people and CI look for it; returns the exit status."""
         shown = console.out()
+        shown.print("\ntook", markup=False)
+        for (name, began), (_, ended) in itertools.pairwise([*self._parts, ("", time.monotonic())]):
+            shown.print(f"  {name:<32}{steps.duration(ended - began):>14}", markup=False)
         if self.problems:
             # A failed command is a failure even when no test of its own says so.
             self.total += Count(failed=0 if self.total.failed else len(self.problems))
@@ -230,7 +243,10 @@ def live(session: Session, tiers: list[Tier]) -> None:
 def _live(session: Session, tiers: list[Tier]) -> None:
     if session.command("up", ROOT / "scripts" / "up"):
         for tier in tiers:
-            session.pytest([tier])
+            if tier.name in _NAMED:
+                named(session, tier)
+            else:
+                session.pytest([tier])
     else:
         evidence.collect(session.paths, session.artifacts / "up")
 
@@ -251,8 +267,9 @@ def _act(arguments: argparse.Namespace) -> int:
         if offline := [tier for tier in chosen if not tier.platform and tier.name not in _NAMED]:
             session.pytest(offline)
         for tier in chosen:
-            if tier.name in _NAMED:
-                named(session, tier)
+            if tier.name in _NAMED and not tier.platform:
+                with lock.session("test") if tier.alone else contextlib.nullcontext():
+                    named(session, tier)
         if needing := [tier for tier in chosen if tier.platform]:
             live(session, needing)
     return session.close()
@@ -263,8 +280,9 @@ def main() -> int:
     parser = app.parser(
         "test",
         "Run the tests of the given tiers. Without any: all that need no cloud, on the platform that this sets up.\n"
-        "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name:\n"
-        "attacks, whose result is written to docs/results.",
+        "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name, each with its result\n"
+        f"written to docs/results: {', '.join(_NAMED)} (which builds Pulumi's\n"
+        "own Kubernetes provider first, in 15 minutes of one core).",
     )
     parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}")
     argv = sys.argv[1:]

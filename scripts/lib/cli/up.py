@@ -13,13 +13,29 @@ from rich.markup import escape
 import forge
 import kept_buckets
 import stack
-from cli import ansible, app, applications, console, environments, fingerprint, first_push, git, health, lock, merging
+from cli import (
+    ansible,
+    app,
+    applications,
+    base_layer,
+    console,
+    environments,
+    fingerprint,
+    first_push,
+    git,
+    health,
+    lock,
+    merging,
+)
 from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
 from cli.steps import Context, Runner, Step
 from environment import TEST_SET_PROFILE, environment
 from forge import ForgeError
 from mlplatform.host import folders
+from mlplatform.plugins import change
+from mlplatform.plugins.record import SOURCES, Record
+from plugins import install
 from settings import ROOT, Cluster, Paths
 
 DATA_GROUP = "data"
@@ -35,6 +51,7 @@ class Setup:
     cluster: Cluster
     paths: Paths
     upgrade_packages: bool = False
+    plugins: str | None = None
 
     @property
     def stamp(self) -> Path:
@@ -63,12 +80,15 @@ class Setup:
             Step("data", "Seed the data set", self._data, after=("data-environment", "stack")),
             Step("applications", "Wait for Argo CD's Applications", self._applications, after=("first-push", "stack")),
             Step("bot", "Let the bot alone merge", self._bot, after=("applications",)),
+            Step("environments", "Make the environments of jobs", self._environments, after=("first-push", "stack")),
         ]
 
     def reason(self) -> str:
         """Why there is something to do; "" when the last setup was made from this very input and everything is well."""
         if self.upgrade_packages:
             return "packages are to be upgraded"
+        if self.plugins:
+            return f"Pulumi's plugins are to be the {self.plugins} ones"
         recorded = fingerprint.recorded(self.stamp)
         if recorded is None:
             return "no setup has finished here since the last change or scripts/down"
@@ -146,7 +166,20 @@ class Setup:
 
     def _stack(self, context: Context) -> str:
         context.progress("preparing")
-        variables = stack.prepare(self.cluster, self.paths, context.say)
+        variables = stack.prepare(self.cluster, self.paths, context.say, plugins=self.plugins)
+        fix = "scripts/up goes on from where it stopped"
+
+        def listen(line: str) -> None:
+            # Pulumi writes a line of dots every second.
+            if line.strip() and not line.startswith("@"):
+                context.progress(line.strip())
+
+        def run(arguments: list[str]) -> None:
+            recorded = {**variables, **change.RECORDING}
+            command = ["pulumi", *arguments, "--non-interactive", "--color=never"]
+            context.command(*command, environment=recorded, folder=ROOT, on_line=listen, fix=fix)
+
+        change.settle(Record(variables, ROOT), install.plugins(self.paths), run, context.say)
         up = [
             "pulumi",
             "up",
@@ -156,13 +189,6 @@ class Setup:
             "--color=never",
             "--suppress-permalink=true",
         ]
-
-        def listen(line: str) -> None:
-            # Pulumi writes a line of dots every second.
-            if line.strip() and not line.startswith("@"):
-                context.progress(line.strip())
-
-        fix = "scripts/up goes on from where it stopped"
         said = context.command(*up, environment=variables, folder=ROOT, on_line=listen, fix=fix)
         _, found, summary = said.rpartition("Resources:")
         return ", ".join(line.strip() for line in summary.splitlines()[1:] if line.startswith("    ")) if found else ""
@@ -207,6 +233,14 @@ class Setup:
         ansible.playbook(context, "forge_bot.yml", self.cluster.name, self.paths)
         return "main is the bot's from now on"
 
+    def _environments(self, context: Context) -> str:
+        """So that the first job finds them; beside what else there is to wait for."""
+        url = self.cluster.forge.clone_url
+        with git.scratch(git.checkout(ROOT), self._forge_login(), url) as scratch:
+            scratch.git("fetch", "--quiet", url, "+refs/heads/main:refs/heads/main")
+            locks = base_layer.locks_of(scratch, "refs/heads/main", scratch.folder)
+        return base_layer.make(context, self.cluster, self.paths, locks)
+
     def _applications(self, context: Context) -> None:
         kubectl = Kubectl(self.paths)
         wanted: dict[str, str] = json.loads((self.paths.state / "images.json").read_text(encoding="utf-8"))
@@ -245,10 +279,12 @@ class Setup:
         )
 
 
-def set_up(cluster: Cluster, verb: str = "up", *, upgrade_packages: bool = False) -> tuple[Setup, Runner]:
+def set_up(
+    cluster: Cluster, verb: str = "up", *, upgrade_packages: bool = False, plugins: str | None = None
+) -> tuple[Setup, Runner]:
     """Set up `cluster` with progress on stderr; returns what later steps go on with. Raises Failure, SettingsError."""
     paths = Paths.from_environment()
-    setup = Setup(cluster, paths, upgrade_packages)
+    setup = Setup(cluster, paths, upgrade_packages, plugins)
     runner = Runner(console.err(), paths.state / "logs", verb)
     if not setup.run(runner):
         runner.console.print("[green]ok[/green]   The platform is up and nothing it is made from has changed")
@@ -267,10 +303,10 @@ def _act(arguments: argparse.Namespace) -> int:
             raise BadInput("--upgrade-packages is for this machine", "leave it out with --environment")
         from cli import aws_up  # noqa: PLC0415 - AWS's client is slow to import, and this machine needs none
 
-        return _tell(aws_up.run(arguments.environment), arguments.json)
+        return _tell(aws_up.run(arguments.environment, plugins=arguments.plugins), arguments.json)
     cluster = app.cluster(arguments.cluster)
     with lock.held("up"):
-        setup, runner = set_up(cluster, upgrade_packages=arguments.upgrade_packages)
+        setup, runner = set_up(cluster, upgrade_packages=arguments.upgrade_packages, plugins=arguments.plugins)
         tell_advice(setup)
     return _tell(runner, arguments.json)
 
@@ -298,6 +334,12 @@ def main() -> int:
         "--upgrade-packages",
         action="store_true",
         help="install the newest containerd and runc of the distribution too, which doctor names; pods go on",
+    )
+    parser.add_argument(
+        "--plugins",
+        choices=SOURCES,
+        help="take Pulumi's official plugins, or the offline ones of infra/plugins, from now on; without this they stay"
+        " what they are",
     )
     parser.add_argument("--json", action="store_true", help="print the steps and their times as JSON")
     return app.run(parser, _act)

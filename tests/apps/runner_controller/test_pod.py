@@ -208,7 +208,7 @@ def test_s7_all_that_a_pod_writes_to_the_nodes_disk_is_bounded() -> None:
         for kind in ("requests", "limits"):
             assert set(container["resources"][kind]) == {"cpu", "memory", "ephemeral-storage"}
     folders = [volume["emptyDir"] for volume in spec["volumes"] if "emptyDir" in volume]
-    assert len(folders) == 3
+    assert len(folders) == 4
     assert all(folder.get("sizeLimit") for folder in folders)
     variables = {entry["name"]: entry.get("value") for entry in spec["containers"][0]["env"]}
     assert int(variables["RUNNER_DISK_RESERVE_GIB"] or 0) == disk.FULL_GIB

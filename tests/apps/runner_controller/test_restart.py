@@ -9,7 +9,7 @@ from runner_harness.cluster import Cluster
 from runner_harness.forge import Forge
 from runner_harness.process import eventually
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.faults]
 
 NUMBERS = [str(number) for number in range(1, 21)]
 

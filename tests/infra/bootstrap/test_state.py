@@ -19,6 +19,11 @@ def state(stack: str) -> str:
     return f"{BUCKET}/.pulumi/stacks/ml-platform/{stack}.json"
 
 
+def tags(stack: str) -> str:
+    """Which plugins write the state, among others."""
+    return f"{BUCKET}/.pulumi/stacks/ml-platform/{stack}.pulumi-tags"
+
+
 def secrets(stack: str) -> dict[str, str | list[str]]:
     return {**ALIAS, "kms:EncryptionContext:stack": stack}
 
@@ -32,6 +37,9 @@ def secrets(stack: str) -> dict[str, str | list[str]]:
         ("s3:GetObject", state("shared")),
         ("s3:PutObject", state("dev")),
         ("s3:PutObject", f"{state('dev')}.bak"),
+        ("s3:GetObject", tags("dev")),
+        ("s3:GetObject", tags("shared")),
+        ("s3:PutObject", tags("dev")),
         ("s3:PutObject", f"{BUCKET}/.pulumi/history/ml-platform/dev/dev-1.history.json"),
         ("s3:PutObject", f"{BUCKET}/.pulumi/backups/ml-platform/dev/dev.1.json"),
         ("s3:PutObject", f"{BUCKET}/.pulumi/locks/organization/ml-platform/dev/1.json"),
@@ -48,6 +56,8 @@ def test_a_deploy_role_reaches_its_own_state_and_reads_the_shared_one(action: st
         ("s3:GetObject", state("prod")),
         ("s3:GetObject", state("dev2")),
         ("s3:PutObject", state("shared")),
+        ("s3:PutObject", tags("shared")),
+        ("s3:GetObject", tags("prod")),
         ("s3:PutObject", state("prod")),
         ("s3:DeleteObject", f"{BUCKET}/.pulumi/locks/organization/ml-platform/prod/1.json"),
         ("s3:PutObject", f"{BUCKET}/.pulumi/locks/organization/ml-platform/dev2/1.json"),

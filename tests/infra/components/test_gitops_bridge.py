@@ -54,9 +54,10 @@ def test_the_repositorys_password_is_a_secret(recorded: Recording) -> None:
     assert "stringData.password" in found.secrets
 
 
-def test_the_root_heals_but_never_prunes_and_has_no_finalizer(recorded: Recording) -> None:
+def test_p2_the_root_heals_but_never_prunes_and_has_no_finalizer(recorded: Recording) -> None:
+    """Pruning is off where nothing is said; what Argo CD does not keep would be a difference for ever."""
     root = recorded.one("kubernetes:argoproj.io/v1alpha1:Application", "gitops-root").inputs
-    assert root["spec"]["syncPolicy"]["automated"] == {"prune": False, "selfHeal": True}
+    assert root["spec"]["syncPolicy"]["automated"] == {"selfHeal": True}
     assert "finalizers" not in root["metadata"]
     assert root["spec"]["project"] == "platform"
 

@@ -8,7 +8,7 @@ from emulator.agreement import disagreements
 from emulator.inventory import inventory, left_over
 from emulator.stacks import Stacks
 
-pytestmark = pytest.mark.tools
+pytestmark = [pytest.mark.tools, pytest.mark.faults]
 
 SEED = 4
 KILLS = 12

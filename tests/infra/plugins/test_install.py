@@ -3,9 +3,11 @@
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlplatform.plugins.record import Plugin
 from plugins import install
 from settings import Paths, SettingsError
 
@@ -32,13 +34,22 @@ def _pulumi(paths: Paths, script: str) -> None:
     binary.chmod(0o755)
 
 
-DOWNLOADS = 'd="$PULUMI_HOME/plugins/resource-$4-v$5"; mkdir -p "$d"; echo official > "$d/pulumi-resource-$4"'
+DOWNLOADS = (
+    'd="$PULUMI_HOME/plugins/resource-$4-v$5"; rm -rf "$d"; mkdir -p "$d"; echo official > "$d/pulumi-resource-$4"'
+)
 
 
-def _run(paths: Paths, environment: dict[str, str]) -> list[str]:
+def _run(paths: Paths, environment: dict[str, str], **choice: Any) -> list[str]:
     lines: list[str] = []
-    install.install(paths, environment, lines.append)
+    install.install(paths, environment, lines.append, **choice)
     return lines
+
+
+def _sources(paths: Paths) -> dict[str, str | None]:
+    return {slot.name: slot.source for slot in install.slots(paths)}
+
+
+OURS, THEIRS = ({"aws": source, "kubernetes": source} for source in ("offline", "official"))
 
 
 def test_offline_ours_are_installed_and_one_line_says_so(
@@ -78,6 +89,64 @@ def test_a_download_that_fails_falls_through(
     assert "aws" in line
     assert "kubernetes" not in line
     assert {slot.name: slot.official for slot in install.slots(paths)} == {"aws": False, "kubernetes": True}
+
+
+def test_p3_a_connection_and_an_upgraded_sdk_do_not_change_the_plugins(
+    paths: Paths, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_reachable", lambda: False)
+    _pulumi(paths, DOWNLOADS)
+    _run(paths, environment)
+    assert _sources(paths) == OURS
+    monkeypatch.setattr(install, "_reachable", lambda: True)
+    monkeypatch.setattr(install.metadata, "version", lambda name: "99.0.0")
+    (line,) = _run(paths, environment)
+    assert _sources(paths) == OURS
+    assert "aws 99.0.0, kubernetes 99.0.0" in line
+    assert "as before; scripts/up --plugins official changes that" in line
+    assert _run(paths, environment) == []
+
+
+def test_p3_a_new_host_takes_the_plugins_that_wrote_the_state(
+    paths: Paths, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_reachable", lambda: True)
+    _pulumi(paths, DOWNLOADS)
+    wrote = frozenset({Plugin("aws", "offline", "1.0.0"), Plugin("kubernetes", "official", "1.0.0")})
+    (line,) = _run(paths, environment, remembered=lambda: wrote)
+    assert _sources(paths) == {"aws": "offline", "kubernetes": "official"}
+    assert line.startswith("Using infra/plugins in place of Pulumi's official plugins for aws ")
+    assert {one.source for one in install.plugins(paths)} == {"offline", "official"}
+
+
+def test_p3_other_plugins_come_when_they_are_asked_for(
+    paths: Paths, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_reachable", lambda: True)
+    _pulumi(paths, DOWNLOADS)
+    _run(paths, environment, asked="offline")
+    assert _sources(paths) == OURS
+    assert _run(paths, environment, asked="official") == []
+    assert _sources(paths) == THEIRS
+    (line,) = _run(paths, environment, asked="offline")
+    assert _sources(paths) == OURS
+    assert line.endswith(", as asked")
+    _run(paths, environment, asked="official")
+    monkeypatch.setattr(install.metadata, "version", lambda name: "99.0.0")
+    _run(paths, environment)
+    assert _sources(paths) == THEIRS, "the choice that was made last holds"
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_p3_official_plugins_that_cannot_be_had_leave_what_is_there(
+    paths: Paths, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, reachable: bool
+) -> None:
+    monkeypatch.setattr(install, "_reachable", lambda: reachable)
+    _pulumi(paths, 'rm -rf "$PULUMI_HOME/plugins/resource-$4-v$5"; exit 1')
+    _run(paths, environment, asked="offline")
+    with pytest.raises(SettingsError, match=r"--plugins official: aws .*, kubernetes .* cannot be downloaded"):
+        _run(paths, environment, asked="official")
+    assert _sources(paths) == OURS
 
 
 def test_a_stale_launcher_is_renewed(

@@ -9,7 +9,7 @@ import pytest
 from control_plane.stack import Stack
 from plugins.kubernetes.provider import Kubernetes
 from plugins.server import Deadline, InitializationError, ProviderError, Row
-from plugins.wire import differences
+from plugins.wire import differences, secret, to_struct
 
 pytestmark = pytest.mark.tools
 
@@ -55,6 +55,7 @@ def test_create_read_update_delete(provider: Kubernetes, loopback: Stack) -> Non
     assert outputs["metadata"]["uid"]
     assert row.read(identifier, inputs, outputs) == (inputs, outputs)
     path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/whole"
+    assert {key: value for key, value in outputs.items() if not key.startswith("__")} == loopback.plane.get(path)
     assert loopback.plane.get(path)["metadata"]["managedFields"][0]["manager"] == "pulumi-ml-platform"
     fewer = _config_map("whole", {"a": "3"})
     row.update(identifier, inputs, fewer, Deadline())
@@ -159,7 +160,7 @@ def test_a_secrets_text_is_sent_as_data_and_a_key_can_go(provider: Kubernetes, l
     new = {**old, "stringData": {"a": "3"}}
     identifier, outputs = row.create(old, Deadline())
     assert row.read(identifier, old, outputs) == (old, outputs)
-    row.update(identifier, old, new, Deadline())
+    row.update(identifier, old, new, Deadline(), outputs)
     data = loopback.plane.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/text")["data"]
     assert {key: base64.b64decode(value) for key, value in data.items()} == {"a": b"3", "c": b"x"}
 
@@ -182,8 +183,82 @@ def _deployment(name: str, image: str = "test", **annotations: str) -> dict[str,
 def test_a_deployment_is_waited_for_and_rewritten_values_are_no_drift(provider: Kubernetes) -> None:
     row, inputs = _row(provider, DEPLOYMENT), _deployment("waits")
     identifier, outputs = row.create(inputs, Deadline(60))
-    assert outputs["__rewritten"] == {"spec.template.spec.containers[0].resources.limits.cpu": "1"}
-    assert row.read(identifier, inputs, outputs) == (inputs, outputs)
+    assert outputs["spec"]["template"]["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "1"}}
+    found = row.read(identifier, inputs, outputs)
+    assert found is not None
+    assert found[0] == inputs
+
+
+# What the official provider compares with, and writes as; it goes on from these, and we from its own.
+KEPT = {"__inputs", "__initialApiVersion", "__fieldManager"}
+
+
+def test_p1_outputs_are_the_official_providers(provider: Kubernetes) -> None:
+    row, inputs = _row(provider, CONFIG_MAP), _config_map("official", {"a": "1"})
+    identifier, outputs = row.create(inputs, Deadline())
+    expected = {"apiVersion": "v1", "kind": "ConfigMap", **inputs}
+    found = row.read(identifier, inputs, outputs)
+    assert found is not None
+    for one in (outputs, row.update(identifier, inputs, inputs, Deadline(), outputs), found[1]):
+        assert one["__inputs"] == expected
+        assert one["__initialApiVersion"] == "v1"
+        assert one["__fieldManager"] == "pulumi-ml-platform"
+        assert one["kind"] == "ConfigMap"
+
+
+def test_p1_an_object_stays_with_the_field_manager_that_its_state_names(provider: Kubernetes, loopback: Stack) -> None:
+    row, inputs = _row(provider, CONFIG_MAP), _config_map("managed", {"a": "1"})
+    identifier, outputs = row.create(inputs, Deadline())
+    theirs = {**outputs, "__fieldManager": "pulumi-kubernetes-0123", "__initialApiVersion": "v1beta1"}
+    after = row.update(identifier, inputs, _config_map("managed", {"a": "2"}), Deadline(), theirs)
+    assert (after["__fieldManager"], after["__initialApiVersion"]) == ("pulumi-kubernetes-0123", "v1beta1")
+    fields = loopback.plane.get(f"/api/v1/namespaces/{NAMESPACE}/configmaps/managed")["metadata"]["managedFields"]
+    assert "pulumi-kubernetes-0123" in {one["manager"] for one in fields}
+    found = row.read(identifier, inputs, theirs)
+    assert found is not None
+    assert found[1]["__fieldManager"] == "pulumi-kubernetes-0123"
+
+
+def test_p1_reading_completes_the_state_of_an_older_plugin(provider: Kubernetes) -> None:
+    row, inputs = _row(provider, DEPLOYMENT), _deployment("older")
+    identifier, outputs = row.create(inputs, Deadline(60))
+    path = "spec.template.spec.containers[0].resources.limits.cpu"
+    older = {
+        **inputs,
+        "metadata": {**inputs["metadata"], "uid": outputs["metadata"]["uid"]},
+        "__rewritten": {path: "1"},
+    }
+    found = row.read(identifier, inputs, older)
+    assert found is not None
+    assert found[0] == inputs, "what the server rewrote is no drift"
+    assert found[1].keys() >= KEPT
+    assert "__rewritten" not in found[1]
+
+
+def test_p1_a_secret_is_encrypted_wherever_the_state_has_it() -> None:
+    program = {"kind": "Secret", "metadata": {"name": "a", "annotations": {"a": secret("shown")}}, "stringData": {}}
+    values = {"kind": "Secret", "metadata": {"name": "a", "annotations": {"a": "shown"}}, "stringData": {"k": "hidden"}}
+    outputs = {**values, "data": {"k": "aGlkZGVu"}, "__inputs": values}
+    sealed = Kubernetes().sealed(outputs, to_struct(program))
+    for one in (sealed, sealed["__inputs"]):
+        assert one["stringData"] == secret({"k": "hidden"})
+        assert one["metadata"]["annotations"]["a"] == secret("shown")
+    assert sealed["data"] == secret({"k": "aGlkZGVu"})
+
+
+@pytest.mark.parametrize(
+    ("token", "before", "now"),
+    [
+        (SECRET, {"data": {"a": "eA=="}}, {"stringData": {"a": "x"}}),
+        (DEPLOYMENT, {"spec": {"limits": {"cpu": "1"}}}, {"spec": {"limits": {"cpu": "1000m"}}}),
+    ],
+)
+def test_p1_what_the_official_provider_writes_in_its_own_form_is_no_change(
+    token: str, before: dict[str, Any], now: dict[str, Any]
+) -> None:
+    row = _row(Kubernetes(), token)
+    assert list(row.changes(before, now)) == []
+    assert list(row.changes(now, before)) == []
 
 
 def test_what_never_becomes_ready_is_kept_with_the_reason(provider: Kubernetes) -> None:
@@ -217,7 +292,7 @@ def test_an_object_can_be_imported(provider: Kubernetes, loopback: Stack) -> Non
     loopback.plane.apply(path, {"apiVersion": "v1", "kind": "ConfigMap", **_config_map("imported", {"a": "1"})})
     found = _row(provider, CONFIG_MAP).read(f"{NAMESPACE}/imported", {}, {})
     assert found is not None
-    assert found[0] == _config_map("imported", {"a": "1"})
+    assert found[0] == {"apiVersion": "v1", "kind": "ConfigMap", **_config_map("imported", {"a": "1"})}
 
 
 class TestAClusterThatIsAway:
@@ -260,6 +335,13 @@ def test_a_wrong_kubeconfig_is_told(settings: dict[str, str], message: str, monk
     provider.configure(settings)
     with pytest.raises(ProviderError, match=message):
         _row(provider, CONFIG_MAP).read("n/a", {}, {})
+
+
+@pytest.mark.parametrize("name", ["enableConfigMapMutable", "enableSecretMutable"])
+def test_p1_data_that_must_not_change_in_place_is_refused(name: str) -> None:
+    Kubernetes().configure({name: "true"})
+    with pytest.raises(ProviderError, match=f"{name}: the offline plugin always changes data in place"):
+        Kubernetes().configure({name: "false"})
 
 
 def test_client_side_apply_is_refused() -> None:

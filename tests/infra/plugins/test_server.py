@@ -63,7 +63,15 @@ class ThingRow(Row):
         self.provider.calls.append("read")
         return None if identifier == "gone" else (inputs, outputs)
 
-    def update(self, identifier: str, olds: dict[str, Any], news: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
+    def update(
+        self,
+        identifier: str,
+        olds: dict[str, Any],
+        news: dict[str, Any],
+        deadline: Deadline,
+        outputs: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        self.provider.outputs = outputs
         self.provider.calls.append(f"update within {deadline.seconds:.0f}")
         return {**news, "made": True}
 
@@ -77,6 +85,7 @@ class Things(Provider):
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.configured: dict[str, Any] = {}
+        self.outputs: dict[str, Any] | None = None
 
     def configure(self, settings: dict[str, Any]) -> None:
         self.configured = settings
@@ -153,6 +162,12 @@ def test_a_preview_of_an_update_tells_what_the_row_foresees(stub: Any) -> None:
     olds, news = to_struct({"name": "n", "made": True}), to_struct({"name": "n", "size": 2})
     answer = stub.Update(provider_pb2.UpdateRequest(urn=URN, id="i", olds=olds, news=news, preview=True))
     assert to_python(answer.properties) == {"name": "n", "made": True, "size": 2}
+
+
+def test_an_update_is_told_the_outputs_of_before(stub: Any, things: Things) -> None:
+    old, outputs = to_struct({"name": "one"}), to_struct({"name": "one", "by": "somebody"})
+    stub.Update(provider_pb2.UpdateRequest(urn=URN, id="i", old_inputs=old, olds=outputs, news=old))
+    assert things.outputs == {"name": "one", "by": "somebody"}
 
 
 def test_an_unknown_setting_is_refused_by_name(stub: Any) -> None:

@@ -13,6 +13,8 @@ from plugins.wire import (
     differences,
     format_path,
     is_unknown,
+    sealed,
+    secret,
     to_python,
     to_struct,
 )
@@ -31,6 +33,32 @@ def test_plain_data_survives_both_ways() -> None:
     }
     assert to_python(to_struct(value)) == value
     assert isinstance(to_python(to_struct({"port": 8080}))["port"], int), "an API with typed fields refuses 8080.0"
+
+
+def test_what_the_program_marks_is_marked_under_the_same_keys() -> None:
+    like = {
+        "plain": "a",
+        "deep": {"hidden": secret("h"), "shown": "s"},
+        "whole": secret({"a": 1}),
+        "list": [{"a": secret("h")}],
+        "elsewhere": secret("e"),
+    }
+    values = {
+        "plain": "b",
+        "deep": {"hidden": "H", "shown": "S", "more": 1},
+        "whole": {"a": 2},
+        "list": [{"a": "H"}],
+        "live": 1,
+    }
+    assert sealed(values, to_struct(like)) == {
+        "plain": "b",
+        "deep": {"hidden": secret("H"), "shown": "S", "more": 1},
+        "whole": secret({"a": 2}),
+        "list": secret([{"a": "H"}]),
+        "live": 1,
+    }
+    assert to_python(to_struct(sealed(values, to_struct(like)))) == values, "and reads as before"
+    assert sealed({"whole": secret(1)}, to_struct(like)) == {"whole": secret(1)}, "once"
 
 
 def test_secrets_in_a_providers_settings_are_plain() -> None:

@@ -97,7 +97,7 @@ def test_people_that_cannot_be_used_are_refused(text: str, said: str) -> None:
 def test_the_forge_asks_an_owner_by_itself_for_what_the_rules_ask_one_for() -> None:
     root = Path(__file__).resolve().parents[3]
     lines = [line.split() for line in (root / "docs/CODEOWNERS").read_text().splitlines() if line.startswith("/")]
-    # Gitea's way: regular expressions of the whole path. What rules the gate below ml/ is a project's, not the platform's.
+    # Gitea's way: regular expressions of the whole path. What rules the gate below ml/ is a project's.
     patterns = [re.compile(pattern.removeprefix("/")) for pattern, *_ in lines if "*/" not in pattern]
     for owned in (one for one in OWNED if not one.startswith(("ml/", "**/"))):
         path = owned.replace("*", "some") + ("file" if owned.endswith("/") else "")

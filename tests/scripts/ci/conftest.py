@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 import forge
+from mlplatform.base_layer.environments import Place, name_of
 from settings import ROOT, Paths
 
 DVC_YAML = """
@@ -201,7 +202,7 @@ class Project:
             self.finish(task)
 
     def lose_outputs(self) -> None:
-        """Empty DVC's remote of all but the data, and the jobs' cache."""
+        """Empty DVC's remote of all but the data."""
         lock = (self.root / "ml/dvc.lock").read_text()
         with closing(self._client()) as client:
             data = (self.root / "ml/data/digits.dvc").read_text()
@@ -209,7 +210,6 @@ class Project:
                 for suffix in ("", ".dir"):
                     key = f"{self.name}/dvc/files/md5/{md5[:2]}/{md5[2:]}{suffix}"
                     client.delete_object(Bucket="ml-data", Key=key)
-        shutil.rmtree(Path(self.variables["CACHE_DIR"]) / "dvc")
 
     def gate(self, sha: str) -> forge.Status:
         """The quality gate's status."""
@@ -229,16 +229,16 @@ class Project:
 def jobs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache volume. The large environments are borrowed: the tests' own has all that training and release need."""
     volume = tmp_path_factory.mktemp("cache")
-    (volume / "venvs").mkdir()
+    own = Place(volume).own
+    own.root.mkdir()
     made = subprocess.run([ROOT / "scripts/lib/run", "--venv", "dev-ml"], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     large = made.stdout.strip()
     borrowed = {"ml": large, "evaluate": large, "release": made.stdout.strip(), "ops": sys.prefix}
     for group, folder in borrowed.items():
-        lock = (ROOT / "requirements" / f"{group}.txt").read_bytes()
-        name = f"{group}-{hashlib.sha256(lock).hexdigest()[:12]}"
-        (volume / "venvs" / name).symlink_to(folder)
-        (volume / "venvs" / f"{name}.complete").touch()
+        name = name_of(ROOT / "requirements" / f"{group}.txt")
+        (own.root / name).symlink_to(folder)
+        (own.root / f"{name}.json").write_text("{}")
     return volume
 
 
@@ -279,6 +279,7 @@ def new_project(
         if EVALUATE in files:
             # The end of a measurement starts both.
             project.drop("release.yml workflow_run", "report.yml workflow_run")
+        project.drop("nightly.yml push")
         return project
 
     yield make

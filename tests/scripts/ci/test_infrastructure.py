@@ -316,3 +316,32 @@ def test_other_changes_and_other_forges_pass_at_once(project: Project, gitea: An
     project.run(tasks[REPORT])
     assert status(project, pull.head_sha) == ("success", "this forge has no AWS environments to preview")
     assert "this forge has no AWS environments to preview: nothing to do for dev" in project.run(tasks[PREVIEW])
+
+
+def test_p3_jobs_let_no_other_plugins_replace_or_delete(project: Project, aws: Emulator) -> None:
+    make(project, "shared", "dev")
+    apply(project)
+    s3, place = aws.client("s3"), {"Bucket": f"ml-platform-state-{ACCOUNT}"}
+    place["Key"] = ".pulumi/stacks/ml-platform/dev.pulumi-tags"
+    record = s3.get_object(**place)["Body"].read()
+    assert b"aws=offline@" in record
+    s3.put_object(**place, Body=record.replace(b"aws=offline@", b"aws=official@"))
+
+    pull = project.propose("harmful", dev(kubernetes__version="1.35"))
+    assert "Pulumi's plugin for aws: the official aws" in preview(project, expected=2)
+    assert status(project, pull.head_sha) == ("failure", "dev: failed")
+    assert "would be replaced or deleted: replace aws:cloudwatch" in comment(project, pull.number)
+    before = groups(aws)
+    sha = merge(project, pull)
+    assert "would be replaced or deleted" in apply(project, dev=2)
+    assert status(project, sha, "apply/dev")[0] == "failure"
+    assert groups(aws) == before
+    assert b"aws=official@" in s3.get_object(**place)["Body"].read()
+
+    pull = project.propose("harmless", dev(network__flowLogDays=30))
+    preview(project)
+    assert status(project, pull.head_sha) == ("success", "dev: 1 to update")
+    sha = merge(project, pull)
+    apply(project)
+    assert status(project, sha, "apply/dev") == ("success", "1 update")
+    assert s3.get_object(**place)["Body"].read() == record

@@ -220,6 +220,23 @@ def test_a_deploy_pull_request_that_a_person_closed_stays_closed(project: Projec
     assert project.member.pull_requests() == []
 
 
+def test_s3_a_release_leaves_what_main_names_in_the_base_layer(
+    project: Project, jobs_cache: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    (cache / "base").mkdir(parents=True)
+    for shared in ("environments", "layers"):
+        (jobs_cache / shared).mkdir(exist_ok=True)
+        (cache / shared).symlink_to(jobs_cache / shared)
+    project.variables["CACHE_DIR"] = str(cache)
+    merge_trained(project, "first", 0.98)
+    task = project.take(PUSH)[PUSH]
+    # Two files and their folder, what was prepared of them with its folder, and the model.
+    assert "the base layer has 6 objects that main names, 6 of them new" in project.run(task)
+    assert len(list((cache / "base").glob("dvc/files/md5/*/*"))) == 6
+    assert "6 objects that main names, 0 of them new" in project.run_again(task)
+
+
 def test_s15_an_older_release_that_ends_last_proposes_the_newer_model(project: Project) -> None:
     merge_trained(project, "first", 0.98)
     older = project.take(PUSH)[PUSH]

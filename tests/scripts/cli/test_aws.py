@@ -23,6 +23,9 @@ from cli.steps import Runner
 from control_plane.stack import cache
 from emulator.process import Emulator, emulator
 from example import ACCOUNT, EXAMPLE, REPOSITORY
+from mlplatform.plugins.change import Refused
+from mlplatform.plugins.record import Record
+from plugins import install
 from settings import ROOT, Paths
 
 PROGRAM = """
@@ -206,6 +209,28 @@ def test_what_the_state_still_protects_is_not_destroyed(dev: Environment, accoun
     run(without_tools(aws_up.steps(lifted)), tmp_path)
     assert run(aws_down.steps(lifted), tmp_path)["inventory"] == "nothing"
     run(aws_down.steps(lifted.beside("shared")), tmp_path)
+
+
+@pytest.mark.tools
+def test_p3_up_lets_no_other_plugins_replace_or_delete(dev: Environment, account: Emulator, tmp_path: Path) -> None:
+    cache(dev.paths.cache)
+    there = logged_in(dev, account)
+    run(without_tools(aws_up.steps(there)), tmp_path)
+    record, now = Record(there.prepare(print, create=False), there.root), install.plugins(dev.paths)
+    assert record.read() == now
+    others = {replace(one, source="official") for one in now}
+    record.write(others)
+    program = there.root / "infra" / "__main__.py"
+    text = program.read_text()
+    program.write_text(text.replace('LogGroup("logs"', 'LogGroup("others"'))
+    with pytest.raises(Refused, match="would be replaced or deleted: delete aws:cloudwatch/logGroup:LogGroup logs"):
+        run(without_tools(aws_up.steps(there)), tmp_path)
+    assert record.read() == others
+    program.write_text(text)
+    run(without_tools(aws_up.steps(there)), tmp_path)
+    assert record.read() == now
+    run(aws_down.steps(there), tmp_path)
+    run(aws_down.steps(there.beside("shared")), tmp_path)
 
 
 @pytest.mark.parametrize("verb", ["up", "down"])

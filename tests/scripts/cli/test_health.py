@@ -4,10 +4,12 @@ import http.server
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli import health
+from cli.failure import Failure
 from cli.health import Check
 from cli.kube import Kubectl
 from settings import ROOT, Cluster, Paths
@@ -119,3 +121,18 @@ def test_answers_keep_the_order_of_the_probes() -> None:
 def test_the_applications_that_up_waits_for_are_those_of_the_platform() -> None:
     overlays = {path.parents[1].name for path in ROOT.glob("apps/*/overlays/platform")}
     assert {"root", *overlays} == set(health.PLATFORM_APPLICATIONS)
+
+
+def test_the_applications_are_asked_for_once_by_all_their_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def all_of(kubectl: object) -> list[Any]:
+        asked.append(kubectl)
+        raise Failure("the API server is away")
+
+    monkeypatch.setattr(health.applications, "all_of", all_of)
+    shared = health.Shared(Kubectl(Paths.from_environment()))
+    for name in health.PLATFORM_APPLICATIONS:
+        with pytest.raises(Failure, match="is away"):
+            shared.application(name)
+    assert len(asked) == 1

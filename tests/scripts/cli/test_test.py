@@ -46,7 +46,9 @@ def test_a_run_without_a_single_test_is_no_success(session: Session) -> None:
     assert session.close() == 1
 
 
-@pytest.mark.parametrize(("tier", "apart"), [("unit", False), ("tools", False), ("host", True), ("e2e", True)])
+@pytest.mark.parametrize(
+    ("tier", "apart"), [("unit", False), ("tools", False), ("host", True), ("e2e", True), ("faults", True)]
+)
 def test_tests_of_the_platform_run_one_after_the_other(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tier: str, apart: bool
 ) -> None:
@@ -85,3 +87,19 @@ def test_every_test_belongs_to_a_tier() -> None:
     unit = test.TIERS["unit"].expression
     for name in test.TIERS:
         assert name == "unit" or f"not {name}" in unit
+
+
+def test_what_is_run_by_name_is_in_no_other_tier() -> None:
+    for name in ("unit", "tools"):
+        assert "attacks" in test.TIERS[name].expression
+        assert "faults" in test.TIERS[name].expression
+
+
+def test_the_seconds_of_each_part_are_said_before_the_sum(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    session.command("one", "true")
+    session.total = Count(1)
+    session.close()
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("took")
+    assert lines[at + 1].split()[0] == "one"
+    assert lines[-1] == "1 passed, 0 failed, 0 skipped"

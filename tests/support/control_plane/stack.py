@@ -5,9 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import host_state
 from control_plane.kubernetes import ControlPlane, control_plane
 from control_plane.object_store import object_store
 from example import EXAMPLE
+from mlplatform.plugins import change
+from mlplatform.plugins.record import Plugin, Record
 from runner_harness.process import tool
 from settings import ROOT
 
@@ -62,6 +64,15 @@ class Stack:
         self.environment.update(environment)
         return list(lines)
 
+    def settle(self, plugins: Iterable[Plugin]) -> tuple[bool, list[str]]:
+        """Change over to plugins, as `scripts/up` does between `prepare` and `pulumi up`; whether anything changed, and
+        what was said.
+        """
+        said: list[str] = []
+        recorded = replace(self, environment={**self.environment, **change.RECORDING})
+        record = Record(self.environment, self.root)
+        return change.settle(record, plugins, lambda words: recorded.pulumi(*words), said.append), said
+
     def exported(self) -> dict[str, Any]:
         """The state as the backend keeps it, by `pulumi stack export`."""
         return dict(json.loads(self.pulumi("stack", "export").stdout)["deployment"])
@@ -100,9 +111,9 @@ def checkout(root: Path, changes: Mapping[str, dict[str, Any]]) -> None:
             ignored = shutil.ignore_patterns("__pycache__", "ansible", "images", "toolchain")
             shutil.copytree(source, root / name, ignore=ignored)
     shutil.copyfile(ROOT / ".gitignore", root / ".gitignore")
-    for cluster, change in changes.items():
+    for cluster, changed in changes.items():
         path = root / "clusters" / cluster / "cluster.yaml"
-        path.write_text(yaml.safe_dump(_merged(yaml.safe_load(path.read_text()), change)))
+        path.write_text(yaml.safe_dump(_merged(yaml.safe_load(path.read_text()), changed)))
     git = ["git", "-C", str(root), "-c", "user.name=test", "-c", "user.email=test@localhost"]
     for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "test"]):
         subprocess.run([*git, *arguments], check=True)

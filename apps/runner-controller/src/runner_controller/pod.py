@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from runner_controller import cache
 from runner_controller.pools import DOMAIN, FETCH_CONTAINER, JOB_CONTAINER, Limit, Pool
 from runner_controller.protocol import Task, timestamp
 from runner_controller.trust import Trust, Verdict
@@ -144,16 +145,18 @@ def call(moment: datetime) -> dict[str, Any]:
 
 
 def build_pod(entry: Record, pool: Pool) -> dict[str, Any]:
-    """The Pod of a task: the pool's template, its time limit, its payload, and the Secrets it is trusted with."""
+    """The Pod of a task: the pool's template, its time limit, its payload, and what it is trusted with: Secrets, and to
+    write to the base layer."""
     template = copy.deepcopy(dict(pool.template))
     metadata, spec = template.get("metadata") or {}, template["spec"]
     spec["restartPolicy"] = "Never"
     spec["activeDeadlineSeconds"] = entry.timeout_seconds
     if entry.called is None:
         spec["schedulingGates"] = [{"name": _GATE}]
+    trusted = entry.trust == Trust.TRUSTED.value
+    cache.isolate(spec, trusted=trusted)
     [checkout], [job] = spec["initContainers"], spec["containers"]
     _mount_payload(spec, checkout, entry.pod, ["job.json", "token"])
-    trusted = entry.trust == Trust.TRUSTED.value
     _mount_payload(spec, job, entry.pod, ["job.json", "workflow.yaml", "event.json", *(["token"] if trusted else [])])
     if entry.trust == Trust.EVALUATION.value:
         spec["initContainers"].append(_fetch(spec, job, entry.pod, pool.fetch_secret))
@@ -245,14 +248,11 @@ def _fetch(spec: dict[str, Any], job: dict[str, Any], payload: str, secret: str)
 
 
 def _strip(container: dict[str, Any]) -> None:
-    """Take from a container every Secret of its template, and the right to write to a cache that others read."""
+    """Take from a container every Secret of its template."""
     container["envFrom"] = [source for source in container.get("envFrom", []) if "secretRef" not in source]
     container["env"] = [
         entry for entry in container.get("env", []) if "secretKeyRef" not in (entry.get("valueFrom") or {})
     ]
-    for mount in container.get("volumeMounts", []):
-        if mount.pop("subPathExpr", None):
-            mount |= {"subPath": Trust.TRUSTED.value, "readOnly": True}
 
 
 def _environment(secret: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runner_controller import cache
 from runner_controller.trust import Trust
 
 DOMAIN = "ml-platform.dev"
@@ -86,6 +87,8 @@ def from_template(template: Mapping[str, Any]) -> Pool:
         names = [entry.get("name") for entry in spec.get(kind) or []]
         if names != [container]:
             raise PoolError(f"PodTemplate {name}: template.spec.{kind} must hold one named {container!r}, not {names}")
+    if problem := cache.problem(spec):
+        raise PoolError(f"PodTemplate {name}: template.spec.volumes: {problem}")
     max_concurrent = _number(name, annotations, _MAX_CONCURRENT, 1)
     return Pool(
         label=name,

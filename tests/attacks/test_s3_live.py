@@ -1,0 +1,123 @@
+"""S3 on the platform: a job of a branch plants what it can, and no later job finds it, of whichever class."""
+
+import json
+import subprocess
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cli import loop
+from cli.kube import Kubectl
+from forge import Forge
+from live import Platform, eventually
+from planting import LOOK, MARK, PLANT, found, planted
+from runner_controller import cache
+from settings import Cluster, Paths
+
+pytestmark = pytest.mark.host
+
+NAMESPACE = "runner-controller"
+
+
+@pytest.fixture(scope="module")
+def live(platform: Paths, cluster: Cluster) -> Iterator[Platform]:
+    member = loop.member(cluster, platform)
+    yield Platform(cluster, platform, Kubectl(platform), member)
+    member.close()
+
+
+def workflow(branch: str, script: str) -> str:
+    """One job that runs a Python script, as a branch may write it."""
+    steps = textwrap.indent(f"python3 - <<'SCRIPT'\n{script}\nSCRIPT\n", " " * 10)
+    return f"""\
+name: probe
+on: {{push: {{branches: [{branch}]}}}}
+permissions: {{}}
+jobs:
+  probe:
+    runs-on: ml-cpu
+    timeout-minutes: 10
+    steps:
+      - run: |
+{steps}"""
+
+
+@pytest.fixture
+def job_of_a_branch(live: Platform) -> Iterator[Callable[[str], str]]:
+    """Runs a script as the job of a branch of its own, by forge and controller; returns the job's log."""
+    branches: list[str] = []
+
+    def run(script: str) -> str:
+        branch = f"test-{time.time_ns()}"
+        branches.append(branch)
+        login = loop.member_login(live.paths)
+        with loop.Clone(live.member.clone_url, login) as clone:
+            path = ".github/workflows/probe.yml"
+            commit = loop.commit_file(clone, branch, path, workflow(branch, script), "Probe")
+            clone.git("push", "--quiet", live.member.clone_url, f"{branch}:refs/heads/{branch}")
+        return log_of(live, live.member, commit)
+
+    yield run
+    for branch in branches:
+        live.member.delete_branch(branch)
+
+
+def log_of(live: Platform, member: Forge, commit: str) -> str:
+    def ended() -> int | None:
+        runs = [run for run in member.workflow_runs(commit) if run.workflow == "probe.yml"]
+        return runs[0].id if runs and runs[0].completed else None
+
+    run = eventually(ended, 300, "the probe's job")
+    [job] = member.jobs(run)
+    return "\n".join(loop.job_log(live.cluster, live.paths, job.id))
+
+
+@pytest.fixture
+def look_as(live: Platform) -> Iterator[Callable[[str], str]]:
+    """Looks around in a pod of a trust class, made of the pool's template as the controller makes a job's."""
+    names: list[str] = []
+
+    def run(trust: str) -> str:
+        template = live.kubectl.get("podtemplate", "ml-cpu", "-n", NAMESPACE)["template"]
+        spec = template["spec"] | {"initContainers": [], "restartPolicy": "Never"}
+        cache.isolate(spec, trusted=trust == "trusted")
+        spec["containers"] = [{**spec["containers"][0], "command": ["sleep", "600"], "resources": {}}]
+        labels = {"app.kubernetes.io/component": "job", "ml-platform.dev/trust": trust}
+        name = f"attack-s3-{trust}"
+        names.append(name)
+        live.kubectl.run("delete", "pod", name, "-n", NAMESPACE, "--ignore-not-found", "--grace-period=0", "--force")
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels}}
+        live.kubectl.run("create", "--filename=-", text=json.dumps({**pod, "spec": spec}))
+        live.kubectl.run("wait", "--for=condition=Ready", f"pod/{name}", "-n", NAMESPACE, "--timeout=60s", timeout=70)
+        command = ("exec", "-i", name, "-n", NAMESPACE, "--", "python3", "-")
+        return live.kubectl.run(*command, text=LOOK, timeout=300)
+
+    yield run
+    for name in names:
+        live.kubectl.run("delete", "pod", name, "-n", NAMESPACE, "--ignore-not-found", "--grace-period=0", "--force")
+
+
+def test_s3_what_a_branchs_job_plants_no_later_job_finds(
+    live: Platform, job_of_a_branch: Callable[[str], str], look_as: Callable[[str], str]
+) -> None:
+    layer = live.paths.cache / "runner" / "base"
+    assert list((layer / "environments").glob("ml-*.json")), "scripts/up made no environment: nothing to plant in"
+    output = job_of_a_branch(PLANT)
+    assert {"a process", f"/tmp/{MARK}", f"/home/runner/{MARK}", f"/work/{MARK}", f"/cache/{MARK}"} <= planted(output)
+    assert [place for place in planted(output) if place.startswith("/cache/base")] == []
+    assert "refused /cache/base/environments/ml-" in output
+    assert traces_on(layer.parent) == []
+    assert found(job_of_a_branch(LOOK)) == []
+    for trust in ("untrusted", "evaluation", "trusted"):
+        assert found(look_as(trust)) == [], trust
+
+
+def traces_on(volume: Path) -> list[str]:
+    """What lies on the volume and names the mark, or holds it where Python would run it."""
+    command = ["grep", "--recursive", "--files-with-matches", "--include=*.pth", "--include=*.json", MARK, str(volume)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    return [*done.stdout.splitlines(), *(str(path) for path in volume.rglob(f"*{MARK}*"))]

@@ -1,0 +1,64 @@
+"""The command line of the base layer, as a job's scripts call it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mlplatform.base_layer.environments import GROUPS, Place, name_of
+from settings import ROOT
+
+
+def run(cache: Path, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    variables = {**os.environ, "CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-S", "-m", "mlplatform.base_layer", *arguments]
+    return subprocess.run(command, env=variables, capture_output=True, text=True)
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Path:
+    """A cache whose base layer has an environment for each lock of this checkout."""
+    layer = Place(tmp_path).base.root
+    layer.mkdir(parents=True)
+    for group in GROUPS:
+        name = name_of(ROOT / "requirements" / f"{group}.txt")
+        (layer / name).mkdir()
+        (layer / f"{name}.json").write_text("{}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("arguments", [(), ("find",), ("make",), ("nothing", "x")])
+def test_bad_input_is_refused_with_the_usage(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: usage: ")
+
+
+def test_it_needs_no_package_and_prints_the_environments_folder(full: Path) -> None:
+    lock = ROOT / "requirements" / "ml.txt"
+    done = run(full, "find", lock)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == str(full / "base" / "environments" / name_of(lock))
+
+
+def test_nothing_is_made_where_all_is_there(full: Path) -> None:
+    for verb in ("make", "check"):
+        done = run(full, verb, ROOT)
+        assert (done.returncode, done.stderr) == (0, "the base layer has the environments of all groups\n")
+
+
+def test_a_runner_without_a_base_layer_has_nothing_to_check_and_nowhere_to_make(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", ROOT)
+    assert (done.returncode, done.stderr) == (0, "this runner has no base layer: nothing to do\n")
+    done = run(tmp_path, "make", ROOT)
+    assert done.returncode == 2
+    assert "cannot be written: only jobs that main defines may change the base layer" in done.stderr
+
+
+def test_a_checkout_without_locks_is_refused(full: Path, tmp_path: Path) -> None:
+    done = run(full, "make", tmp_path)
+    assert done.returncode == 2
+    assert "requirements/ci.txt is missing" in done.stderr
+    assert "Traceback" not in done.stderr

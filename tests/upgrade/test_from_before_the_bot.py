@@ -1,0 +1,140 @@
+"""A platform that commit 20dc5e4 made, with a released model, an open training and an open deploy pull request, is
+brought to this checkout: first `scripts/up`, then its merge into the forge's main, then `scripts/up` again.
+
+Makes that platform by itself, and removes whatever this project runs on the machine first.
+"""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli import git, loop, merging
+from cli.kube import Kubectl
+from digits import propose
+from forge import PullRequest
+from live import Platform, eventually
+from settings import ROOT, Cluster, Paths
+
+pytestmark = [pytest.mark.upgrade, pytest.mark.platform]
+
+FROM = "20dc5e4"
+# What a team's own training decided stays the team's.
+OURS = ("ml/params.yaml", "ml/dvc.lock", "ml/metrics.json", "ml/plots")
+
+
+def script(root: Path, name: str, *arguments: str) -> str:
+    """Run a command of a checkout, see it succeed, and return what it said."""
+    command = [str(root / "scripts" / name), *arguments]
+    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, f"{name}: {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-6000:]}"
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the commit, whose demo has run once."""
+    script(ROOT, "down", "--purge", "--yes", "--keep-cache")
+    clone = tmp_path_factory.mktemp("before") / "clone"
+    subprocess.run(["git", "clone", "--quiet", f"file://{ROOT}", str(clone)], check=True)
+    subprocess.run(["git", "-C", str(clone), "switch", "--quiet", "--create", "main-before", FROM], check=True)
+    script(clone, "demo")
+    return clone
+
+
+@pytest.fixture(scope="module")
+def live(before: Path, cluster: Cluster, paths: Paths) -> Iterator[Platform]:
+    member = loop.member(cluster, paths)
+    yield Platform(cluster, paths, Kubectl(paths), member)
+    member.close()
+
+
+@pytest.fixture(scope="module")
+def pulls(live: Platform) -> dict[str, PullRequest]:
+    """A trained pull request and the deployment of another, both open."""
+    first = live.propose("Train for a deployment", lambda text: loop.known_good(text, [yaml.safe_load(text)]))
+    assert live.gate(first)[0] == "success"
+    head = live.member.pull_request(first.number).head_sha
+    live.member.merge_pull_request(first.number, head)
+
+    def deployment() -> PullRequest | None:
+        found = [one for one in live.member.pull_requests(loop.MAIN) if one.title.startswith("Deploy ")]
+        return found[0] if found else None
+
+    deploy = eventually(deployment, 600, "the deploy pull request")
+    tried = yaml.safe_load(live.member.read_file(loop.PARAMS, loop.MAIN) or b"")
+    training = live.propose(
+        "Train on", lambda text: propose.rewrite(text, propose.propose(yaml.safe_load(text), [tried]))
+    )
+    assert live.gate(training)[0] == "success"
+    return {"training": training, "deploy": deploy}
+
+
+def identities(live: Platform) -> dict[str, str]:
+    """Pods of the served model and Applications, by name, with their UIDs."""
+    found = [
+        *live.kubectl.items("pods", "-n", live.stage),
+        *live.kubectl.items("applications.argoproj.io", "-n", "argocd"),
+    ]
+    return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["uid"] for one in found}
+
+
+def merge_upstream(live: Platform) -> PullRequest:
+    """Open the pull request that merges this checkout's commit into the forge's main."""
+    login = loop.member_login(live.cluster, live.paths)
+    with loop.Clone(live.member.clone_url, login) as clone:
+        clone.git("fetch", "--quiet", str(ROOT), "HEAD:refs/heads/upstream")
+        tree = clone.git("merge-tree", "--write-tree", "-X", "ours", loop.MAIN, "upstream")
+        index = git.Repository(clone.folder, {**clone.variables, "GIT_INDEX_FILE": str(clone.folder / "merged")})
+        index.git("read-tree", tree)
+        index.git("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *OURS)
+        listed = clone.git("ls-tree", "-r", loop.MAIN, "--", *OURS)
+        index.git("update-index", "--index-info", text=f"{listed}\n")
+        commit = clone.git(
+            "commit-tree", index.git("write-tree"), "-p", loop.MAIN, "-p", "upstream", text="Merge upstream\n"
+        )
+        clone.git("push", "--quiet", live.member.clone_url, f"{commit}:refs/heads/upstream")
+    return live.member.create_pull_request("Merge upstream", "", "upstream", loop.MAIN)
+
+
+def test_the_model_stays_while_the_platform_moves(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    served = identities(live)
+    said = script(ROOT, "up")
+    assert "no apps/bot yet" in said
+
+    assert {name: uid for name, uid in identities(live).items() if name in served} == served
+    check = merging.check(live.cluster, live.paths)
+    assert not check.ok
+    assert "merge whitelist" in check.detail
+
+
+def test_main_is_the_bots_once_it_has_one(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    pull = merge_upstream(live)
+    state, description = live.gate(pull)
+    assert state == "success", description
+    live.member.merge_pull_request(pull.number, live.member.pull_request(pull.number).head_sha)
+    script(ROOT, "up")
+    assert merging.check(live.cluster, live.paths).ok
+    live.settle(300)
+
+
+@pytest.mark.parametrize("which", ["deploy", "training"])
+def test_what_was_open_is_judged_again_and_merged_by_the_bot(
+    live: Platform, pulls: dict[str, PullRequest], which: str
+) -> None:
+    live.merge(live.member.pull_request(pulls[which].number))
+
+
+def test_the_next_training_is_served(live: Platform) -> None:
+    report: dict[str, Any] = {}
+    out = live.paths.state / "upgrade-report.json"
+    try:
+        live.verb("demo", "--no-up", "--report", str(out))
+        report = yaml.safe_load(out.read_text())
+    finally:
+        out.unlink(missing_ok=True)
+    assert [pull["merged"] for pull in report["pull_requests"]] == [True, True]
+    assert report["prediction"]["label"] == report["prediction"]["expected"]
