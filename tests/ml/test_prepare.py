@@ -1,5 +1,6 @@
 """The raw data becomes two sets, always the same ones, or is refused with file, line and fix."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -73,12 +74,12 @@ def test_s5_the_test_set_is_what_the_declaration_says() -> None:
     assert declaration.load(ROOT / "ml").test_set.share == prepare.TEST_SHARE
 
 
-def test_the_seed_chooses_the_images(raw: Path, sets: tuple[Examples, Examples]) -> None:
+def test_the_seed_chooses_the_images(raw: Path) -> None:
     examples = prepare.read(raw)
-    again = prepare.split(examples, SETTINGS)[1]
+    first, again = (prepare.split(examples, SETTINGS)[1] for _ in range(2))
     other = prepare.split(examples, params.Prepare(seed=21, validation_fraction=0.3))[1]
-    assert np.array_equal(again.images, sets[1].images)
-    assert not np.array_equal(other.images, sets[1].images)
+    assert np.array_equal(again.images, first.images)
+    assert not np.array_equal(other.images, first.images)
 
 
 def test_a_class_with_one_image_is_refused(small: Path) -> None:
@@ -122,6 +123,7 @@ def test_data_that_was_not_pulled_is_refused_with_the_command_that_pulls_it(tmp_
         capture_output=True,
         text=True,
         cwd=src,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )
     assert done.returncode == 2
     assert "none/labels.csv: cannot be read" in done.stderr

@@ -7,7 +7,7 @@ Each stage of `dvc.yaml` has a section of its own name. Run as a program it chec
 import argparse
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -121,7 +121,8 @@ def _keys_at(path: list[str]) -> list[str]:
     section: type[BaseModel] = Params
     for part in path:
         annotation = section.model_fields[part].annotation
-        while get_origin(annotation) is Annotated:
+        # Of what may be missing, the first is what it is where it is not.
+        while get_args(annotation):
             annotation = get_args(annotation)[0]
         assert isinstance(annotation, type)
         assert issubclass(annotation, BaseModel)
