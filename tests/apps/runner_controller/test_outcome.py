@@ -68,6 +68,12 @@ def test_s6_of_an_incomplete_log_the_exit_code_says_how_the_job_ended() -> None:
     assert judge(pod(DONE, DONE), None)[0] is Result.FAILURE
 
 
+def test_a_job_without_a_step_whose_act_ended_well_was_skipped() -> None:
+    assert judge(pod(DONE, DONE), None, began=False)[0] is Result.SKIPPED
+    assert judge(pod(DONE, ended(1)), None, began=False)[0] is Result.FAILURE
+    assert judge(None, None, began=False)[0] is Result.FAILURE
+
+
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 

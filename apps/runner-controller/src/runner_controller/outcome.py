@@ -73,10 +73,13 @@ def start_problem(pod: Mapping[str, Any], waited: float, budget: float) -> str |
     return f"the pod did not start within {budget:.0f} s ({'; '.join(details) or 'no reason given'})"
 
 
-def judge(pod: Mapping[str, Any] | None, job_result: Result | None, incomplete: bool = False) -> tuple[Result, str]:
+def judge(
+    pod: Mapping[str, Any] | None, job_result: Result | None, incomplete: bool = False, began: bool = True
+) -> tuple[Result, str]:
     """The result of a task whose Pod ended (None: it vanished), with the line that closes its log.
 
-    Of a log that is known to be incomplete nobody expects to say how the job ended: act's exit code does.
+    Of a log that is known to be incomplete nobody expects to say how the job ended: act's exit code does. `began`:
+    whether a step did; of a job whose `if` does not hold act says nothing at all.
     """
     trouble = _VANISHED if pod is None else _cluster_trouble(pod) or _container_trouble(pod)
     if pod is None or trouble:
@@ -90,6 +93,8 @@ def judge(pod: Mapping[str, Any] | None, job_result: Result | None, incomplete: 
         return Result.FAILURE, f"the job's process ended early (exit code {code}{signal})"
     if job_result is None and incomplete:
         return Result.SUCCESS, "Job succeeded"
+    if job_result is None and not began:
+        return Result.SKIPPED, "Job skipped: its `if` does not hold"
     if job_result is None:
         return Result.FAILURE, "the job ended without saying how; its log is cut short"
     return job_result, "Job skipped" if job_result is Result.SKIPPED else "Job succeeded"

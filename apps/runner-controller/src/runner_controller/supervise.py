@@ -171,7 +171,7 @@ async def _follow(
                 if not await _read(record, kube, container, transcript, reporter):
                     break
             ended = await _wait_for_end(record, kube)
-            return outcome.judge(ended, transcript.job_result, incomplete=transcript.incomplete)
+            return outcome.judge(ended, transcript.job_result, transcript.incomplete, transcript.began)
     except TimeoutError:
         return Result.FAILURE, "the pod is past its time limit and nothing was heard of its end; its node may be gone"
 

@@ -69,6 +69,11 @@ class Transcript:
         self._count = 0
         self._running: int | None = None
 
+    @property
+    def began(self) -> bool:
+        """Whether a step did."""
+        return any(step.started is not None for step in self.state.steps)
+
     def take_rows(self) -> list[LogRow]:
         """The rows added since the last call, in order."""
         rows, self._new = self._new, []
