@@ -92,10 +92,10 @@ def judge(
         signal = f", signal {code - 128}" if code > 128 else ""
         return Result.FAILURE, f"the job's process ended early (exit code {code}{signal})"
     if job_result is None and incomplete:
-        return Result.SUCCESS, "Job succeeded"
-    if job_result is None and not began:
-        return Result.SKIPPED, "Job skipped: its `if` does not hold"
-    if job_result is None:
+        job_result = Result.SUCCESS
+    elif job_result is None and not began:
+        job_result = Result.SKIPPED
+    elif job_result is None:
         return Result.FAILURE, "the job ended without saying how; its log is cut short"
     return job_result, "Job skipped" if job_result is Result.SKIPPED else "Job succeeded"
 
