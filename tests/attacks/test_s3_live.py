@@ -53,7 +53,7 @@ def job_of_a_branch(live: Platform) -> Iterator[Callable[[str], str]]:
     def run(script: str) -> str:
         branch = f"test-{time.time_ns()}"
         branches.append(branch)
-        login = loop.member_login(live.paths)
+        login = loop.member_login(live.cluster, live.paths)
         with loop.Clone(live.member.clone_url, login) as clone:
             path = ".github/workflows/probe.yml"
             commit = loop.commit_file(clone, branch, path, workflow(branch, script), "Probe")
