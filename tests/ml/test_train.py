@@ -13,6 +13,7 @@ import torch
 from digits import params, train
 from digits.errors import UserError
 from digits.prepare import Examples
+from settings import ROOT
 
 SRC = Path(train.__file__).parents[1]
 PARAMS = """
@@ -35,7 +36,12 @@ def outputs(data: Path, folder: Path, seed: int, **environment: str) -> dict[str
     """Run the stage in a process of its own; return the hash of each file it writes."""
     folder.mkdir()
     (folder / "params.yaml").write_text(PARAMS.format(seed=seed))
-    variables = {**os.environ, "PYTHONPATH": str(SRC), "CUDA_VISIBLE_DEVICES": "", **environment}
+    variables = {
+        **os.environ,
+        "PYTHONPATH": f"{SRC}{os.pathsep}{ROOT / 'src'}",
+        "CUDA_VISIBLE_DEVICES": "",
+        **environment,
+    }
     command = [sys.executable, "-m", "digits.train", data, "model", "plots/curves.csv"]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -273,10 +273,11 @@ def new_project(
         _write_project(project.root, f"{name}/dvc", files)
         _push_data(project)
         project.push("main", {})
-        project.drop("release.yml push", "nightly.yml push", *(["evaluate.yml push"] if EVALUATE in files else []))
-        if EVALUATE in files:
-            # The end of a measurement starts both.
-            project.drop("release.yml workflow_run", "report.yml workflow_run")
+        if EVALUATE not in files:
+            project.drop("release.yml push", "nightly.yml push")
+        # The end of a measurement starts more, and a release that waits gives way to the next.
+        while EVALUATE in files and (task := project.runner.take(5)):
+            project.finish(task)
         return project
 
     yield make
