@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from settings import ROOT
+from settings import ROOT, load_local
 
 ANSIBLE = ROOT / "infra" / "ansible"
 
@@ -30,6 +30,7 @@ def rendered(folder: Path) -> Path:
             "ansible_python_interpreter": sys.executable,
             "platform": cluster,
             "node_address": cluster["kubernetes"]["nodeAddress"],
+            "bot_port": load_local("local").bot.node_port,
             "pod_bridge": "cni0",
             "firewall_chain": "ML-PLATFORM",
         },

@@ -192,26 +192,26 @@ class _Uv:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a job finds environments: the base layer, and a folder of its own. `cache` is the runner's /cache."""
+    """Where a job finds environments: the base layer, and a folder of its own. `mount` is the runner's /cache."""
 
-    cache: Path
+    mount: Path
 
     @property
     def base(self) -> Environments:
-        return Environments(self.cache / "base" / "environments", hashed=True)
+        return Environments(self.mount / "base" / "environments", hashed=True)
 
     @property
     def own(self) -> Environments:
-        return Environments(self.cache / "environments", hashed=False)
+        return Environments(self.mount / "environments", hashed=False)
 
     @property
     def has_base(self) -> bool:
-        return (self.cache / "base").is_dir()
+        return (self.mount / "base").is_dir()
 
     @property
     def may_write(self) -> bool:
         """Whether this job may write to the base layer, which the runner decides by how it mounts it."""
-        return os.access(self.cache / "base", os.W_OK)
+        return os.access(self.mount / "base", os.W_OK)
 
     def environment(self, lock: Path) -> Path:
         """The environment of a lock, made where it is missing: in the base layer by whoever may. Raises

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from example import EXAMPLE
 from merge_bot.__main__ import main
 from merge_bot.settings import Settings, SettingsError, secret
 from mlplatform.pulls.rules import PLATFORM, People
-from settings import load_local
-from settings.people import RESERVED
+from settings import People as Section
+from settings.people import DEFAULT, RESERVED
 
 GOOD = {"FORGE_KIND": "gitea", "FORGE_URL": "http://forge:3000/", "FORGE_REPOSITORY": "ml/platform"}
 PEOPLE = '{"owners": ["Owner"], "members": ["member"], "approvals": 1}'
@@ -75,6 +74,6 @@ def test_wrong_setting_ends_with_one_line(monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_the_people_of_a_cluster_are_the_bots() -> None:
     """A cluster.yaml without the key names the accounts of a platform as scripts/up makes it."""
-    people = load_local("local", EXAMPLE).people
+    people = Section.model_validate(DEFAULT)
     assert People.parse(people.document) == People(frozenset({"owner"}), frozenset({"member"}), 1)
     assert PLATFORM < RESERVED

@@ -80,7 +80,7 @@ def test_s1_other_accounts_reach_open_ports_alone(chains: list[dict[str, Any]]) 
     (users,) = (one for one in chains if one["hook"] == "OUTPUT")
     established, opened, *dropped = users["rules"]
     assert established.endswith("-j RETURN")
-    assert opened == "-d 10.254.254.1/32 -p tcp -m multiport --dports 3000,7070,5000,30443 -j RETURN"
+    assert opened == "-d 10.254.254.1/32 -p tcp -m multiport --dports 3000,7070,5000,30443,30444 -j RETURN"
     assert [rule.split()[1] for rule in dropped] == ["10.254.254.1/32", "10.201.0.0/16", "10.202.0.0/16", "127.0.0.0/8"]
     assert all("--uid-owner 1-4294967294 -j DROP" in rule for rule in dropped)
 

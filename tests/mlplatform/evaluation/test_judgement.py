@@ -165,7 +165,9 @@ def test_other_problems_and_what_is_not_understood_fail() -> None:
 
 
 def test_nothing_is_judged_before_it_is_measured() -> None:
-    assert judge(None, RULES, NOTHING) == Verdict("pending", "main has not measured the model yet")
+    verdict = judge(None, RULES, NOTHING)
+    assert (verdict.state, verdict.description) == ("pending", "main has not measured the model yet")
+    assert "written anew" in verdict.reasons[0]
     assert judge(None, RULES, owner(Kind.SERVICE), approved=True).state == "pending"
     assert judge(None, RULES, NOTHING, problems=["no"]).state == "failure"
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from cli import doctor, health, up
+from cli.health import Check
 from mlplatform.host import certificates
 from settings import ROOT, Paths, load_local
 
@@ -63,6 +64,7 @@ def test_s23_up_has_a_reason_when_certificates_end_soon_and_nothing_else_changed
     paths.state.mkdir(parents=True)
     up.fingerprint.record(setup.stamp, up.fingerprint.of_checkout(ROOT))
     monkeypatch.setattr(up.health, "probes", lambda *_: [lambda: health.certificates_end(paths)])
+    monkeypatch.setattr(up.merging, "check", lambda *_: Check("merging", True, "the bot merges"))
     write(paths, certificates.RENEW_DAYS + 1)
     assert setup.reason() == ""
     write(paths, certificates.RENEW_DAYS - 1)
