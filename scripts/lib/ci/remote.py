@@ -13,7 +13,7 @@ from mlplatform.objects import verify
 from mlplatform.objects.verify import Entry, S3Reader
 
 # DVC takes an object for good when it is there.
-REPAIR = "whoever has the file deletes the object and runs `dvc push` in ml/"
+REPAIR = "scripts/repair-data puts it back where its content still is, else whoever has the file runs `dvc push` in ml/"
 
 
 def location(tree: Tree, folder: str, name: str = "") -> tuple[str, str]:

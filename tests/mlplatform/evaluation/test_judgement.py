@@ -166,7 +166,7 @@ def test_other_problems_and_what_is_not_understood_fail() -> None:
 
 def test_nothing_is_judged_before_it_is_measured() -> None:
     verdict = judge(None, RULES, NOTHING)
-    assert (verdict.state, verdict.description) == ("pending", "main has not measured the model yet")
+    assert (verdict.state, verdict.summary) == ("pending", "main has not measured the model yet")
     assert "written anew" in verdict.reasons[0]
     assert judge(None, RULES, owner(Kind.SERVICE), approved=True).state == "pending"
     assert judge(None, RULES, NOTHING, problems=["no"]).state == "failure"
