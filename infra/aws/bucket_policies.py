@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from aws import iam_documents
 from aws.iam_documents import Statement, allow
 
-READ = ("s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:GetBucketLocation")
+OF_BUCKETS = ("s3:GetBucketLocation", "s3:ListBucket")
+READ = ("s3:GetObject", "s3:GetObjectVersion", *OF_BUCKETS)
 # Write never includes deleting a version: what was pushed once can be had again.
 WRITE = (*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
@@ -25,9 +26,15 @@ def of_users(
     By prefix, `below`: who may read its objects only; `fills`: who may also write them; `closed`: to whom it is closed
     whatever else they may.
 
-    Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too.
+    Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too. It judges an
+    upload by a form (POST) by the bucket alone, whatever key the form names, so what is granted of objects is granted
+    of nothing else.
     """
-    granted = (("Administer", administrators, ("s3:*",)), ("Read", readers, READ), ("Write", writers, WRITE))
+    granted = [("Administer", administrators, ("s3:*",), _arns(bucket))]
+    for sid, users, actions in (("Read", readers, READ), ("Write", writers, WRITE)):
+        own = [action for action in actions if action not in OF_BUCKETS]
+        granted += [(sid, users, own, [f"arn:aws:s3:::{bucket}/*"])]
+        granted += [(f"{sid}List", users, OF_BUCKETS, [f"arn:aws:s3:::{bucket}"])]
     parts = [
         allow(f"{sid}{prefix.title()}", actions, [f"arn:aws:s3:::{bucket}/{prefix}/*"], principals=users)
         for sid, prefixes, actions in (
@@ -49,7 +56,8 @@ def of_users(
         for prefix, users in (closed or {}).items()
     ]
     return iam_documents.document(
-        *(allow(sid, actions, _arns(bucket), principals=users) for sid, users, actions in granted if users), *parts
+        *(allow(sid, actions, resources, principals=users) for sid, users, actions, resources in granted if users),
+        *parts,
     )
 
 

@@ -237,6 +237,12 @@ def test_s4_no_job_with_a_branchs_code_reads_the_test_set_or_writes_a_measuremen
             client.put_object(Bucket="ml-data", Key=key, Body=b"forged")
     with pytest.raises(ClientError, match="AccessDenied"):
         dvc.delete_object(Bucket="ml-data", Key="measurements/a.json")
+    # The store judges a form by its bucket alone, and takes `..` in its key for a way up.
+    for key in ("measurements/a.json", "dvc/../measurements/a.json", "dvc/b"):
+        form = dvc.generate_presigned_post("ml-data", key)
+        answer = httpx.post(form["url"], data=form["fields"], files={"file": b"forged"}, trust_env=False)
+        assert answer.status_code == 403, key
+    assert judge.get_object(**target)["Body"].read() == b"1.0"
 
 
 def test_drift_is_seen_by_refresh_and_mended_by_up(applied: Stack) -> None:
