@@ -219,7 +219,7 @@ def test_job_past_its_limit_is_stopped(forge: Forge) -> None:
     ("name", "reason", "message"),
     [
         ("killed", "", "the job's process ended early (exit code 137, signal 9)"),
-        ("oom", "OOMKilled", "the job ran out of memory (limit 6Gi) and was killed"),
+        ("oom", "OOMKilled", "the job ran out of memory (limit 5Gi) and was killed"),
         ("evicted", "Evicted", "the job's pod was stopped by the cluster: Evicted: The node was low on memory."),
         ("deleted", "deleted", "the job's pod was deleted while it ran, by hand or because its node went away"),
     ],
