@@ -45,7 +45,7 @@ DONE = ended(0, "Completed")
         (pod(DONE, DONE), None, Result.FAILURE, "the job ended without saying how; its log is cut short"),
         (pod(DONE, ended(1)), Result.SUCCESS, Result.FAILURE, "the job's process ended early (exit code 1)"),
         (pod(DONE, ended(143)), None, Result.FAILURE, "the job's process ended early (exit code 143, signal 15)"),
-        (pod(DONE, ended(137, "OOMKilled")), None, Result.FAILURE, "ran out of memory (limit 5Gi)"),
+        (pod(DONE, ended(137, "OOMKilled")), None, Result.FAILURE, "ran out of memory (limit 6Gi)"),
         (pod(ended(137, "OOMKilled")), None, Result.FAILURE, "ran out of memory (limit of the node)"),
         (pod(ended(1)), None, Result.FAILURE, "the repository could not be checked out (see above)"),
         (pod(DONE, ended(137), reason="DeadlineExceeded"), None, Result.FAILURE, "its timeout-minutes (1.5)"),
