@@ -51,7 +51,7 @@ def test_apps_cannot_raise_their_own_rights(projects: dict[str, dict[str, Any]])
 
 def test_the_platform_reaches_its_own_namespaces_only(projects: dict[str, dict[str, Any]]) -> None:
     namespaces = {entry["namespace"] for entry in projects["platform"]["destinations"]}
-    assert namespaces == {"argocd", "runner-controller"}
+    assert namespaces == {"argocd", "bot", "runner-controller"}
 
 
 @pytest.mark.parametrize("folder", ["applicationsets", "projects"])

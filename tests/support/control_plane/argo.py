@@ -21,7 +21,9 @@ from control_plane.kubernetes import ControlPlane, control_plane
 from runner_harness.process import eventually, free_port, running, tool
 from settings import ROOT, Paths
 
-IMAGES = {"runner-controller": f"sha256:{'2' * 64}", "runner-job": f"sha256:{'3' * 64}"}
+IMAGES = {
+    name: f"sha256:{digit * 64}" for name, digit in (("bot", "4"), ("runner-controller", "2"), ("runner-job", "3"))
+}
 REGISTRY = "registry.test:5000"
 STAGES = ("dev", "staging", "prod")
 APPLICATIONS = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
@@ -102,7 +104,7 @@ def controllers(
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(repository)], check=True)
     with control_plane(work / "kubernetes") as plane:
         argo = Argo(plane, repository, work)
-        plane.kubectl_apply([_namespace(name) for name in ("argocd", "runner-controller", *STAGES)])
+        plane.kubectl_apply([_namespace(name) for name in ("argocd", "bot", "runner-controller", *STAGES)])
         plane.kubectl_apply([item for item in install if item["kind"] in {"CustomResourceDefinition", "ConfigMap"}])
         eventually(lambda: plane.exists(SETS) and plane.exists(APPLICATIONS), "Argo CD's kinds are served")
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-secret", "namespace": "argocd"}}
