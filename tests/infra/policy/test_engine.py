@@ -21,7 +21,7 @@ pulumi.CustomResource("aws:kms/key:Key", "key", {"enableKeyRotation": True, "del
 """
 # Its name is made up, so in a preview everything that follows from it is unknown.
 BUCKETS = """
-bucket = aws.s3.Bucket("data", opts=on_aws)
+bucket = aws.s3.Bucket("data", opts=pulumi.ResourceOptions(provider=account, protect=True))
 aws.s3.BucketVersioning("versions", bucket=bucket.id, versioning_configuration={"status": "Enabled"}, opts=on_aws)
 principal = {"AWS": "arn:aws:iam::123456789012:root"}
 aws.s3.BucketPolicy("policy", bucket=bucket.id, opts=on_aws, policy=bucket.arn.apply(lambda arn: json.dumps(
