@@ -139,11 +139,13 @@ class Loop:
             if self.deployment:
                 return None
             runs = [run for run in self.member.workflow_runs(self.merged) if run.workflow in RELEASING]
+            if going := [run for run in runs if not run.completed]:
+                return ", ".join(f"{run.workflow} {run.status}  {run.url}" for run in going)
+            # Not one that a newer one replaced while it waited.
             for run in runs:
-                if run.completed and run.conclusion not in ("success", "skipped"):
+                if run.conclusion == "failure":
                     raise self._ended_badly(run.workflow, run.id, run.url, run.conclusion)
-            going = [run for run in runs if not run.completed]
-            return ", ".join(f"{run.workflow} {run.status}  {run.url}" for run in going) or "no deploy pull request yet"
+            return "no deploy pull request yet"
 
         context.until(
             found,
