@@ -30,11 +30,15 @@ def of_users(
     upload by a form (POST) by the bucket alone, whatever key the form names, so what is granted of objects is granted
     of nothing else.
     """
-    granted = [("Administer", administrators, ("s3:*",), _arns(bucket))]
+    granted: list[tuple[str, Sequence[str], Sequence[str], list[str]]] = [
+        ("Administer", administrators, ["s3:*"], _arns(bucket))
+    ]
     for sid, users, actions in (("Read", readers, READ), ("Write", writers, WRITE)):
         own = [action for action in actions if action not in OF_BUCKETS]
-        granted += [(sid, users, own, [f"arn:aws:s3:::{bucket}/*"])]
-        granted += [(f"{sid}List", users, OF_BUCKETS, [f"arn:aws:s3:::{bucket}"])]
+        granted += [
+            (sid, users, own, [f"arn:aws:s3:::{bucket}/*"]),
+            (f"{sid}List", users, OF_BUCKETS, [f"arn:aws:s3:::{bucket}"]),
+        ]
     parts = [
         allow(f"{sid}{prefix.title()}", actions, [f"arn:aws:s3:::{bucket}/{prefix}/*"], principals=users)
         for sid, prefixes, actions in (
