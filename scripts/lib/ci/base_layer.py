@@ -15,7 +15,7 @@ from ci.failure import Failure, run
 from ci.store import Store
 from ci.tree import CommitTree, Tree
 from mlplatform.base_layer.environments import DAY, KEPT_SECONDS
-from mlplatform.objects import copied
+from mlplatform.objects import folder
 from mlplatform.objects.verify import Entry, S3Reader
 
 
@@ -36,7 +36,7 @@ def add(layer: Path, tree: Tree) -> set[str]:
     store = Store.connect(bucket)
     reader = S3Reader(store.client, bucket, prefix)
     try:
-        found = copied.copy(entries(tree, pipeline.load(tree, FOLDER)), reader, layer)
+        found = folder.copy(entries(tree, pipeline.load(tree, FOLDER)), reader, layer)
     except (BotoCoreError, ClientError) as error:
         raise Failure(f"s3://{bucket}{prefix}: cannot be read: {error}: is the object store up?") from None
     except OSError as error:
@@ -62,10 +62,10 @@ def main() -> None:
     commit = repository.commit("HEAD")
     assert commit is not None
     layer = objects()
-    for md5 in copied.check(layer):
+    for md5 in folder.check(layer):
         print(f"removed object {md5} from the base layer: it is not what its name says")
     named = add(layer, CommitTree(repository, commit))
-    if removed := copied.forget(layer, named, KEPT_SECONDS):
+    if removed := folder.forget(layer, named, KEPT_SECONDS):
         print(f"removed {removed} objects from the base layer that {MAIN} has not named for {KEPT_SECONDS // DAY} days")
 
 

@@ -16,7 +16,7 @@ from ci.measurements import Located, Measurements
 from ci.store import Store
 from ci.tree import CommitTree, Overlay, Tree
 from mlplatform.evaluation.declaration import Declaration
-from mlplatform.objects.copy import ObjectFault
+from mlplatform.objects.content import ObjectFault
 
 CANDIDATE, BASELINE, TEST_SET, TARGET = "candidate.onnx", "baseline.onnx", "test.safetensors", "target.json"
 # Longer than a job of this class may take.

@@ -17,9 +17,9 @@ from mlplatform.evaluation import declaration, identity, result
 from mlplatform.evaluation.declaration import Declaration, DeclarationError
 from mlplatform.evaluation.identity import Identity
 from mlplatform.evaluation.result import Evaluation, Measured, ResultError
-from mlplatform.objects import copy
-from mlplatform.objects.copy import ObjectFault
-from mlplatform.objects.verify import S3Reader
+from mlplatform.objects import content
+from mlplatform.objects.content import Content, ObjectFault
+from mlplatform.objects.verify import S3Reader, Sink
 
 PREFIX = "measurements"
 DECLARATION = f"{FOLDER}/{declaration.FILE}"
@@ -37,9 +37,9 @@ class Located:
     reader: S3Reader
     md5: str
 
-    def read(self, most_bytes: int, sink: copy.Sink | None = None) -> copy.Content:
+    def read(self, most_bytes: int, sink: Sink | None = None) -> Content:
         """Its content, checked; raises `ObjectFault`."""
-        return copy.read(self.reader, self.md5, most_bytes, sink)
+        return content.read(self.reader, self.md5, most_bytes, sink)
 
 
 def rules(main: Tree) -> Declaration | None:
@@ -149,7 +149,7 @@ class Measurements:
         return found.candidate
 
 
-def _read(located: Located, most_bytes: int) -> copy.Content:
+def _read(located: Located, most_bytes: int) -> Content:
     try:
         return located.read(most_bytes)
     except ObjectFault as fault:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from ci import lock
 from ci.document import DocumentError
 from ci.pipeline import Pipeline
-from ci.store import Store, dvc_object
+from ci.store import Store
 from ci.tree import Tree
 from mlplatform.objects import verify
 from mlplatform.objects.verify import Entry, S3Reader
@@ -62,7 +62,7 @@ def missing(main: Tree, folder: str, objects: dict[str, str]) -> list[str]:
     return [
         f"{path} is not in the object store"
         for path, md5 in sorted(objects.items())
-        if not store.has(dvc_object(prefix, md5))
+        if not store.has(verify.key(prefix, md5))
     ]
 
 

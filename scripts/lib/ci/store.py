@@ -91,8 +91,3 @@ def _explained(store: Store, verb: str, key: str) -> Iterator[None]:
         raise Failure(f"{what}: {error}{advice}") from None
     except BotoCoreError as error:
         raise Failure(f"{what}: {error}: is the object store up, and is its address right?") from None
-
-
-def dvc_object(prefix: str, md5: str) -> str:
-    """The key of an object in a DVC remote that lies below `prefix`."""
-    return "/".join(part for part in (prefix.strip("/"), "files", "md5", md5[:2], md5[2:]) if part)

@@ -14,7 +14,7 @@ from ci.evidence import FOLDER
 from ci.failure import Failure, run
 from ci.store import Store
 from ci.tree import CommitTree, Overlay, Tree
-from mlplatform.objects import copied as objects
+from mlplatform.objects import folder
 from mlplatform.objects.verify import FolderReader
 
 
@@ -72,7 +72,7 @@ def take_from_base(root: Path, tree: Tree, line: pipeline.Pipeline) -> None:
     layer = base_layer.objects()
     if not layer.is_dir():
         return
-    copied = objects.copy(base_layer.entries(tree, line), FolderReader(layer), root / FOLDER / ".dvc" / "cache")
+    copied = folder.copy(base_layer.entries(tree, line), FolderReader(layer), root / FOLDER / ".dvc" / "cache")
     print(f"{copied.new} objects of DVC's come from the runner's base layer")
     for md5 in copied.corrupt:
         print(f"warning: object {md5} of the base layer is damaged and not used; the nightly job removes it")

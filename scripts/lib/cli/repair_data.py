@@ -18,8 +18,8 @@ from ci.tree import CommitTree, Tree
 from cli import app, console, git
 from cli.failure import Failure
 from mlplatform.evaluation import declaration
-from mlplatform.objects.repair import Copies, EarlierVersions, Outcome, Repair, Source, key
-from mlplatform.objects.verify import Entry, FolderReader, S3Reader, verify
+from mlplatform.objects.repair import Copies, EarlierVersions, Outcome, Repair, Source
+from mlplatform.objects.verify import Entry, FolderReader, S3Reader, key, verify
 from settings import ROOT, Cluster, Paths
 
 # DVC's own cache, where `dvc add` and `dvc repro` leave what they make.

@@ -3,14 +3,12 @@
 An object is named by its MD5, so any bytes with that MD5 are the object; nothing is put back that was not hashed first.
 """
 
-import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from mlplatform.objects.verify import CHUNK, FOLDER, Entry, Limits, Problem, Reader, verify
+from mlplatform.objects.verify import FOLDER, Entry, Limits, Problem, Reader, digest, key, of_body, verify
 
 Put = Callable[[str, Path], None]
 """Writes the file as the object of an MD5."""
@@ -36,8 +34,8 @@ class Copies:
 
     def contents(self, md5: str) -> Iterator[Generator[bytes, None, None]]:
         """The one that it has."""
-        if pieces := self.reader.read(md5):
-            yield pieces
+        if content := self.reader.read(md5):
+            yield content
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class EarlierVersions:
             for version in page.get("Versions", []):
                 if version["Key"] == wanted:
                     found = self.client.get_object(Bucket=self.bucket, Key=wanted, VersionId=version["VersionId"])
-                    yield _pieces(found["Body"])
+                    yield of_body(found["Body"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +63,6 @@ class Outcome:
 
     repaired: list[tuple[Problem, str]]
     left: list[Problem]
-
-
-def key(prefix: str, md5: str) -> str:
-    """Where DVC keeps an object below a remote's prefix."""
-    return "/".join(part for part in (prefix.strip("/"), "files", "md5", md5[:2], md5[2:]) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,25 +100,12 @@ class Repair:
         """The name of the place from which an object was put back, "" where none has it."""
         try:
             for source in self.sources:
-                for pieces in source.contents(md5):
-                    if _save(pieces, self.scratch) == md5.removesuffix(FOLDER):
+                for content in source.contents(md5):
+                    with self.scratch.open("wb") as stream:
+                        found = digest(content, stream)
+                    if found == md5.removesuffix(FOLDER):
                         self.put(md5, self.scratch)
                         return source.name
             return ""
         finally:
             self.scratch.unlink(missing_ok=True)
-
-
-def _save(pieces: Generator[bytes, None, None], scratch: Path) -> str:
-    """Write the pieces down; their MD5."""
-    sum_ = hashlib.md5(usedforsecurity=False)
-    with closing(pieces), scratch.open("wb") as stream:
-        for piece in pieces:
-            sum_.update(piece)
-            stream.write(piece)
-    return sum_.hexdigest()
-
-
-def _pieces(body: Any) -> Generator[bytes, None, None]:
-    with closing(body):
-        yield from body.iter_chunks(CHUNK)

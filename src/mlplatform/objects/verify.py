@@ -48,6 +48,13 @@ class Problem:
     reason: str
 
 
+class Sink(Protocol):
+    """Something to write to, such as a file."""
+
+    def write(self, content: bytes, /) -> object:
+        """Take a piece."""
+
+
 class Reader(Protocol):
     """A store of DVC's objects."""
 
@@ -62,8 +69,8 @@ class FolderReader:
     root: Path
 
     def read(self, md5: str) -> Generator[bytes, None, None] | None:
-        path = self.root / "files" / "md5" / md5[:2] / md5[2:]
-        return _pieces(path) if path.is_file() else None
+        path = self.root / key("", md5)
+        return pieces(path) if path.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +82,42 @@ class S3Reader:
     prefix: str
 
     def read(self, md5: str) -> Generator[bytes, None, None] | None:
-        parts = [part for part in (self.prefix.strip("/"), "files", "md5", md5[:2], md5[2:]) if part]
         try:
-            body = self.client.get_object(Bucket=self.bucket, Key="/".join(parts))["Body"]
+            body = self.client.get_object(Bucket=self.bucket, Key=key(self.prefix, md5))["Body"]
         except self.client.exceptions.ClientError as error:
             if error.response.get("Error", {}).get("Code") in MISSING:
                 return None
             raise
-        return _closed(body)
+        return of_body(body)
+
+
+def key(prefix: str, md5: str) -> str:
+    """Where DVC keeps an object below a remote's prefix, or below a folder."""
+    return "/".join(part for part in (prefix.strip("/"), "files", "md5", md5[:2], md5[2:]) if part)
+
+
+def pieces(path: Path) -> Generator[bytes, None, None]:
+    """A file's content."""
+    with path.open("rb") as stream:
+        while piece := stream.read(CHUNK):
+            yield piece
+
+
+def of_body(body: Any) -> Generator[bytes, None, None]:
+    """The content of boto3's answer, which is closed in the end."""
+    with closing(body):
+        yield from body.iter_chunks(CHUNK)
+
+
+def digest(content: Generator[bytes, None, None], sink: Sink | None = None) -> str:
+    """The MD5 of all of it, which is written to the sink on the way."""
+    sum_ = hashlib.md5(usedforsecurity=False)
+    with closing(content):
+        for piece in content:
+            sum_.update(piece)
+            if sink:
+                sink.write(piece)
+    return sum_.hexdigest()
 
 
 def verify(entries: Iterable[Entry], reader: Reader, limits: Limits | None = None) -> list[Problem]:
@@ -160,13 +195,13 @@ class _Verification:
 
     def _read(self, md5: str, limit: int, *, keep: bool = False) -> tuple[int, bytes]:
         """Size and, if it is to be kept, content of a whole object. Raises `_Bad`."""
-        pieces = self._reader.read(md5)
-        if pieces is None:
+        content = self._reader.read(md5)
+        if content is None:
             raise _Bad("missing", "is missing")
         sum_, size, kept = hashlib.md5(usedforsecurity=False), 0, bytearray()
         # A generator left early keeps its file or connection until it is closed.
-        with closing(pieces):
-            for piece in pieces:
+        with closing(content):
+            for piece in content:
                 size += len(piece)
                 self._left -= len(piece)
                 if size > limit or self._left < 0:
@@ -182,14 +217,3 @@ class _Verification:
 
 def _problem(entry: Entry, bad: _Bad) -> Problem:
     return Problem(entry.path, entry.md5, bad.kind, f"{entry.path}: object {entry.md5} {bad}")
-
-
-def _pieces(path: Path) -> Generator[bytes, None, None]:
-    with path.open("rb") as stream:
-        while piece := stream.read(CHUNK):
-            yield piece
-
-
-def _closed(body: Any) -> Generator[bytes, None, None]:
-    with closing(body):
-        yield from body.iter_chunks(CHUNK)

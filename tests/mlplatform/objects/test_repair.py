@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mlplatform.objects.repair import Copies, EarlierVersions, Outcome, Repair, key
-from mlplatform.objects.verify import Entry, FolderReader, Limits
+from mlplatform.objects.repair import Copies, EarlierVersions, Outcome, Repair
+from mlplatform.objects.verify import Entry, FolderReader, Limits, key
 
 
 def md5(content: bytes) -> str:

@@ -14,8 +14,7 @@ from ci.tree import CommitTree
 from cli import repair_data
 from cli.failure import Failure
 from cli.repair_data import Remote
-from mlplatform.objects.repair import key
-from mlplatform.objects.verify import Entry
+from mlplatform.objects.verify import Entry, key
 from settings import ROOT
 
 pytestmark = pytest.mark.tools

@@ -3,16 +3,9 @@
 import hashlib
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
-from mlplatform.objects.verify import MD5, Reader
-
-
-class Sink(Protocol):
-    """Something to write to, such as a file."""
-
-    def write(self, content: bytes, /) -> object:
-        """Take a piece."""
+from mlplatform.objects.verify import MD5, Reader, Sink
 
 
 class ObjectFault(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.objects.copied import check, copy, forget
+from mlplatform.objects.folder import check, copy, forget
 from mlplatform.objects.verify import Entry, FolderReader
 
 

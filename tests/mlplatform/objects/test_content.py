@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.objects import copy
-from mlplatform.objects.copy import ObjectFault
+from mlplatform.objects import content
+from mlplatform.objects.content import ObjectFault
 from mlplatform.objects.verify import FolderReader
 
 CONTENT = b"a model"
@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> FolderReader:
 
 def test_what_it_holds_comes_with_a_hash_that_stands_against_a_forger(store: FolderReader) -> None:
     sink = io.BytesIO()
-    assert copy.read(store, MD5, 7, sink) == copy.Content(hashlib.sha256(CONTENT).hexdigest(), 7)
+    assert content.read(store, MD5, 7, sink) == content.Content(hashlib.sha256(CONTENT).hexdigest(), 7)
     assert sink.getvalue() == CONTENT
 
 
@@ -39,12 +39,12 @@ def test_what_it_holds_comes_with_a_hash_that_stands_against_a_forger(store: Fol
 )
 def test_it_is_refused_by_name(store: FolderReader, md5: str, most: int, kind: str, message: str) -> None:
     with pytest.raises(ObjectFault, match=message) as caught:
-        copy.read(store, md5, most)
+        content.read(store, md5, most)
     assert caught.value.kind == kind
 
 
 def test_s16_other_content_under_the_right_name_is_refused(store: FolderReader) -> None:
     (store.root / "files" / "md5" / MD5[:2] / MD5[2:]).write_bytes(b"b model")
     with pytest.raises(ObjectFault, match="holds other content: 7 bytes") as caught:
-        copy.read(store, MD5, 100)
+        content.read(store, MD5, 100)
     assert caught.value.kind == "corrupt"

@@ -5,11 +5,10 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Set
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlplatform.objects.verify import CHUNK, FOLDER, MD5, Entry, Reader
+from mlplatform.objects.verify import FOLDER, MD5, Entry, Reader, digest, key, pieces
 
 _PARTIAL = ".partial-"
 # A copy that is under way is younger.
@@ -51,7 +50,7 @@ def check(folder: Path) -> list[str]:
                 path.unlink()
             continue
         md5 = f"{path.parent.name}{path.name}"
-        if path.is_symlink() or _md5(path) != md5.removesuffix(FOLDER):
+        if path.is_symlink() or digest(pieces(path)) != md5.removesuffix(FOLDER):
             path.unlink()
             bad.append(md5)
     return bad
@@ -104,26 +103,23 @@ class _Copying:
             self.result.corrupt.append(md5)
 
     def _place(self, md5: str) -> Path:
-        return self._folder / "files" / "md5" / md5[:2] / md5[2:]
+        return self._folder / key("", md5)
 
     def _copy(self, md5: str) -> bool:
         target = self._place(md5)
         if target.is_file():
             self.result.present += 1
             return True
-        pieces = self._reader.read(md5)
-        if pieces is None:
+        content = self._reader.read(md5)
+        if content is None:
             self.result.missing.append(md5)
             return False
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{_PARTIAL}{os.getpid()}-{target.name}")
-        sum_ = hashlib.md5(usedforsecurity=False)
         try:
-            with closing(pieces), partial.open("wb") as stream:
-                for piece in pieces:
-                    sum_.update(piece)
-                    stream.write(piece)
-            if sum_.hexdigest() != md5.removesuffix(FOLDER):
+            with partial.open("wb") as stream:
+                found = digest(content, stream)
+            if found != md5.removesuffix(FOLDER):
                 self.result.corrupt.append(md5)
                 return False
             # As DVC keeps its objects; it takes such a one for checked, which it is.
@@ -133,11 +129,3 @@ class _Copying:
             partial.unlink(missing_ok=True)
         self.result.new += 1
         return True
-
-
-def _md5(path: Path) -> str:
-    sum_ = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as stream:
-        while piece := stream.read(CHUNK):
-            sum_.update(piece)
-    return sum_.hexdigest()
