@@ -69,15 +69,15 @@ def _link_stack_file(cluster: Cluster, paths: Paths, root: Path) -> None:
 def _write_aws_files(cluster: Cluster, paths: Paths) -> None:
     """Where S3 tools find the store, and the credentials: `default` reads and writes data sets, `TEST_SET_PROFILE` what
     models are measured on."""
-    store = cluster.object_store
-    places = {"default": "[default]", TEST_SET_PROFILE: f"[profile {TEST_SET_PROFILE}]"}
-    config = "".join(f"{head}\nregion = {store.region}\nendpoint_url = {store.endpoint}\n" for head in places.values())
-    accounts = {"default": "dvc", TEST_SET_PROFILE: "test-set"}
-    keys = {profile: (account, paths.secret(f"s3-{account}-secret-key")) for profile, account in accounts.items()}
-    credentials = "".join(
-        f"[{profile}]\naws_access_key_id = {account}\naws_secret_access_key = {key}\n"
-        for profile, (account, key) in keys.items()
-    )
+    store, config, credentials = cluster.object_store, "", ""
+    # The two files name all profiles but the first in ways of their own.
+    for head, profile, account in (
+        ("default", "default", "dvc"),
+        (f"profile {TEST_SET_PROFILE}", TEST_SET_PROFILE, "test-set"),
+    ):
+        config += f"[{head}]\nregion = {store.region}\nendpoint_url = {store.endpoint}\n"
+        key = paths.secret(f"s3-{account}-secret-key")
+        credentials += f"[{profile}]\naws_access_key_id = {account}\naws_secret_access_key = {key}\n"
     _write(paths.aws_config, config)
     _write(paths.aws_credentials, credentials)
 

@@ -153,7 +153,8 @@ def inner(pods: list[dict[str, Any]], kubectl: Kubectl) -> set[Target]:
             found |= {(service["spec"]["clusterIP"], port["port"]) for port in service["spec"]["ports"]}
     answering = from_here(found)
     assert len(answering) > 12, "the platform's own services do not answer to root either"
-    assert {port for _, port in answering} >= {443, 6379, 7000, 8080, 8081, 8082, 8083, 8084}
+    # Not among them: the webhook of the ApplicationSet controller, which a first start before Argo CD's key leaves out.
+    assert {port for _, port in answering} >= {443, 6379, 8080, 8081, 8082, 8083, 8084}
     return answering
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 import aws_state
 from aws import eks_access, emulation, naming
+from cli import pulumi
 from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
 from cli.steps import Context
 from environment import environment, kubeconfig
-from mlplatform.plugins import change
-from mlplatform.plugins.record import Record
-from plugins import install
 from settings import ROOT, AwsShared, AwsStage, Paths, load_cluster
 
 # What finds AWS, and is no credential.
 ADDRESS = (emulation.VARIABLE, "AWS_PROFILE")
-UP = ("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--color=never", "--suppress-permalink=true")
-DESTROY = ("pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive", "--color=never")
 AGAIN = "run it again: it goes on from where it stopped"
 
 
@@ -41,16 +37,18 @@ def load(name: str, root: Path = ROOT) -> AwsStage | AwsShared:
 
 @dataclass(frozen=True)
 class Environment:
-    """One stack on AWS. `base` is the caller's environment, with the credentials that he chose."""
+    """One stack on AWS. `base` is the caller's environment, with the credentials that he chose; `plugins` is `official`
+    or `offline` where he asked for these."""
 
     cluster: AwsStage | AwsShared
     paths: Paths
     base: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     root: Path = ROOT
+    plugins: str | None = None
 
     def beside(self, name: str) -> "Environment":
         """Another environment of the same checkout, seen by the same caller. Raises SettingsError."""
-        return Environment(load(name, self.root), self.paths, self.base, self.root)
+        return replace(self, cluster=load(name, self.root))
 
     @cached_property
     def variables(self) -> dict[str, str]:
@@ -78,22 +76,13 @@ class Environment:
             )
         return str(caller["Arn"])
 
-    def prepare(self, say: Callable[[str], None], create: bool, plugins: str | None = None) -> dict[str, str]:
+    def prepare(self, say: Callable[[str], None], create: bool) -> dict[str, str]:
         """Make `pulumi` work on the stack, which is made where there is none and `create`; returns the environment
-        that pulumi needs. `plugins` is `official` or `offline` where somebody asked for these. Raises SettingsError.
+        that pulumi needs. Raises SettingsError.
         """
         return aws_state.prepare(
-            self.cluster, self.paths, say, self.root, base=self.base, create=create, plugins=plugins
+            self.cluster, self.paths, say, self.root, base=self.base, create=create, plugins=self.plugins
         )
-
-    def settle_plugins(self, context: Context, variables: Mapping[str, str]) -> None:
-        """Make sure that the plugins in place may go on with the stack. Raises SettingsError where they may not."""
-
-        def run(arguments: list[str]) -> None:
-            command = ("pulumi", *arguments, "--non-interactive", "--color=never")
-            self.pulumi(context, command, {**variables, **change.RECORDING})
-
-        change.settle(Record(variables, self.root), install.plugins(self.paths), run, context.say)
 
     def exists(self) -> bool:
         """Whether the stack has a state. Raises SettingsError."""
@@ -101,15 +90,7 @@ class Environment:
 
     def pulumi(self, context: Context, command: tuple[str, ...], variables: Mapping[str, str]) -> str:
         """Run a long pulumi command with its progress; returns what it says of resources. Raises Failure."""
-
-        def listen(line: str) -> None:
-            # Pulumi writes a line of dots every second.
-            if line.strip() and not line.startswith("@"):
-                context.progress(line.strip())
-
-        said = context.command(*command, environment=variables, folder=self.root, on_line=listen, fix=AGAIN)
-        _, found, summary = said.rpartition("Resources:")
-        return ", ".join(line.strip() for line in summary.splitlines()[1:] if line.startswith("    ")) if found else ""
+        return pulumi.run(context, command, variables, self.root, AGAIN)
 
     def eks(self) -> dict[str, Any] | None:
         """What EKS says of the cluster, None where there is none. Raises Failure."""

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 import recovery
-from cli import console, drain, git, inventory, process
-from cli.aws import DESTROY, Environment, load
+from cli import console, drain, git, inventory, process, pulumi
+from cli.aws import Environment, load
 from cli.failure import BadInput, Failure
 from cli.steps import Context, Runner, Step
 from environment import kubeconfig
@@ -158,7 +158,7 @@ def _destroy(environment: Environment, context: Context) -> str:
             f"{name} is no longer to be protected, but its state still protects {', '.join(protected[:5])}",
             f"let main's apply workflow end, or run scripts/up --environment {name}; then run this again",
         )
-    summary = environment.pulumi(context, DESTROY, variables)
+    summary = environment.pulumi(context, pulumi.DESTROY, variables)
     kubeconfig(name, environment.paths).unlink(missing_ok=True)
     return summary
 

@@ -3,8 +3,8 @@
 import sys
 
 import recovery
-from cli import console
-from cli.aws import UP, Environment, load
+from cli import console, pulumi
+from cli.aws import AGAIN, Environment, load
 from cli.steps import Action, Context, Runner, Step
 from settings import AwsStage, Paths
 
@@ -12,12 +12,12 @@ from settings import AwsStage, Paths
 TOOLS = ("pulumi", "kustomize", "argocd", "kubectl")
 
 
-def steps(environment: Environment, plugins: str | None = None) -> list[Step]:
+def steps(environment: Environment) -> list[Step]:
     """In order: a stage reads what the shared stack gives, so that one comes first where it is not there yet."""
     name = environment.cluster.name
     shared = _shared(environment)
     first = (
-        [Step("shared", f"Provision {shared.cluster.name}, which {name} reads", _once(shared, plugins), ("tools",))]
+        [Step("shared", f"Provision {shared.cluster.name}, which {name} reads", _once(shared), ("tools",))]
         if shared
         else []
     )
@@ -25,17 +25,17 @@ def steps(environment: Environment, plugins: str | None = None) -> list[Step]:
         Step("credentials", "Look at the AWS credentials", lambda context: environment.check_credentials()),
         Step("tools", "Make the tools ready", _tools, ("credentials",), "run it again: it goes on"),
         *first,
-        Step("stack", f"Provision {name}", _provision(environment, plugins), (first[0].name if first else "tools",)),
+        Step("stack", f"Provision {name}", _provision(environment), (first[0].name if first else "tools",)),
     ]
 
 
 def run(name: str, verb: str = "up", *, plugins: str | None = None) -> Runner:
     """Do it, with progress on stderr. Raises Failure, SettingsError."""
-    environment = Environment(load(name), Paths.from_environment())
+    environment = Environment(load(name), Paths.from_environment(), plugins=plugins)
     # Before anything is shown as begun: the commonest mistake has its own exit status.
     environment.check_credentials()
     runner = Runner(console.err(), environment.paths.state / "logs", f"{verb}-{name}")
-    runner.run(steps(environment, plugins))
+    runner.run(steps(environment))
     return runner
 
 
@@ -50,11 +50,11 @@ def _tools(context: Context) -> None:
     )
 
 
-def _once(shared: Environment, plugins: str | None) -> Action:
+def _once(shared: Environment) -> Action:
     def act(context: Context) -> str | None:
         if shared.exists() and has_outputs(shared, context):
             return "is there"
-        return _provision(shared, plugins)(context)
+        return _provision(shared)(context)
 
     return act
 
@@ -66,12 +66,12 @@ def has_outputs(environment: Environment, context: Context) -> bool:
     return '"registry_host"' in context.command(*command, environment=variables, folder=environment.root)
 
 
-def _provision(environment: Environment, plugins: str | None = None) -> Action:
+def _provision(environment: Environment) -> Action:
     def act(context: Context) -> str:
         context.progress("preparing")
-        variables = environment.prepare(context.say, create=True, plugins=plugins)
+        variables = environment.prepare(context.say, create=True)
         recovery.resolve(environment.cluster.name, variables, context.say, environment.root)
-        environment.settle_plugins(context, variables)
-        return environment.pulumi(context, UP, variables)
+        pulumi.settle_plugins(context, variables, environment.paths, environment.root, AGAIN)
+        return environment.pulumi(context, pulumi.UP, variables)
 
     return act

@@ -2,7 +2,6 @@
 
 import base64
 import copy
-import hashlib
 import io
 import json
 import shutil
@@ -15,7 +14,7 @@ from cli import git
 from cli.failure import Failure
 from cli.kube import Kubectl
 from cli.steps import Context
-from mlplatform.base_layer.environments import GROUPS
+from mlplatform.base_layer.environments import GROUPS, key_of
 from runner_controller import cache
 from settings import DOMAIN, ROOT, LocalCluster, Paths
 
@@ -60,7 +59,7 @@ def missing(locks: bytes, layer: Path) -> list[str]:
     """The groups for whose lock there is no environment in the base layer on this host, for any Python."""
     with tarfile.open(fileobj=io.BytesIO(locks)) as archive:
         files = {Path(member.name).stem: archive.extractfile(member) for member in archive if member.isfile()}
-        keys = {group: hashlib.sha256(file.read()).hexdigest()[:12] for group, file in files.items() if file}
+        keys = {group: key_of(file.read()) for group, file in files.items() if file}
     return [group for group, key in keys.items() if not any((layer / "environments").glob(f"{group}-{key}-*.json"))]
 
 
@@ -167,13 +166,13 @@ def _template(context: Context, kubectl: Kubectl, pool: str) -> dict[str, Any]:
 
 
 def _follow(context: Context, kubectl: Kubectl) -> None:
-    phases: list[str] = []
+    ended: dict[str, Any] = {}
 
     def state() -> str | None:
         pod = kubectl.get("pod", NAME, "--namespace", NAMESPACE)
         phase = pod["status"].get("phase", "Pending")
         if phase in ("Succeeded", "Failed"):
-            phases.append(phase)
+            ended.update(pod["status"])
             return None
         return (_log(kubectl, 1) if phase == "Running" else "") or waiting(pod)
 
@@ -184,9 +183,8 @@ def _follow(context: Context, kubectl: Kubectl) -> None:
     )
     log = _log(kubectl)
     context.write(log)
-    if phases != ["Succeeded"]:
-        pod = kubectl.get("pod", NAME, "--namespace", NAMESPACE)
-        lines = [*log.splitlines(), pod["status"].get("message", "")]
+    if ended["phase"] != "Succeeded":
+        lines = [*log.splitlines(), ended.get("message", "")]
         tail = tuple(line for line in lines if line)[-20:]
         said = tail[-1] if tail else "its log is empty"
         raise Failure(f"the pod that makes them failed: {said}", "run scripts/up again: it makes what is missing", tail)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import forge
-from cli import app, console
+from cli import app, console, people
 from cli.failure import BadInput, Failure
 from forge.http import Session
 from mlplatform.pulls import gitea, record
@@ -19,7 +19,6 @@ from mlplatform.pulls.record import Record
 from settings import Cluster, Paths
 
 MAIN = "main"
-ADMINISTRATOR = "platform-admin"
 RULE = f"branch_protections/{MAIN}"
 LEAST_WHY = 10
 PATIENCE = 30
@@ -131,8 +130,8 @@ def merge(administrator: Forge, number: int, who: str, why: str) -> Record:
 
 def connect(cluster: Cluster, paths: Paths) -> Forge:
     """The forge of a cluster, as the administrator. Raises SettingsError where his password is missing."""
-    password = paths.secret("forge-admin-password")
-    return Forge(cluster.forge.url, cluster.forge.repository, ADMINISTRATOR, password)
+    login = people.administrator(paths)
+    return Forge(cluster.forge.url, cluster.forge.repository, login.user, login.password)
 
 
 def recent(cluster: Cluster, paths: Paths) -> list[Shown]:

@@ -3,20 +3,19 @@
 import json
 from typing import Any
 
-from cli import git, health
+from cli import health, people
 from cli.health import Check
 from mlplatform.pulls.rules import MERGER
 from settings import Cluster, Paths, People, SettingsError
 
 NAME = "merging"
 READY = "ready"
-ADMINISTRATOR = "platform-admin"
 
 
 def check(cluster: Cluster, paths: Paths) -> Check:
     """Whether the bot alone merges into main."""
     try:
-        login = git.Login(ADMINISTRATOR, paths.secret("forge-admin-password"))
+        login = people.administrator(paths)
     except SettingsError as error:
         return Check(NAME, False, str(error), "scripts/up")
     url = f"{cluster.forge.url}/api/v1/repos/{cluster.forge.repository}/branch_protections/main"

@@ -1,12 +1,15 @@
 """The people of a cluster at its forge: who proposes in the demo, who approves, and their accounts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import forge
 from cli import git
 from forge import Forge
-from settings import Cluster, Paths, People
+from settings import ROOT, Cluster, Paths, People
 
+ADMINISTRATOR = "platform-admin"
 MERGE = "/merge"
 """The comment by which a person asks for a merge that nobody else has to approve."""
 
@@ -29,6 +32,20 @@ class Cast:
 def login(paths: Paths, name: str) -> git.Login:
     """A person's account. Raises SettingsError where its password is missing."""
     return git.Login(name, paths.secret(password(name)))
+
+
+def administrator(paths: Paths) -> git.Login:
+    """The account that may do everything at the forge but merge. Raises SettingsError where its password is missing."""
+    return git.Login(ADMINISTRATOR, paths.secret("forge-admin-password"))
+
+
+@contextmanager
+def main_of_forge(cluster: Cluster, paths: Paths) -> Iterator[git.Repository]:
+    """A bare repository for one use whose `main` is the forge's. Raises SettingsError, Failure."""
+    url = cluster.forge.clone_url
+    with git.scratch(git.checkout(ROOT), administrator(paths), url) as scratch:
+        scratch.git("fetch", "--quiet", url, "+refs/heads/main:refs/heads/main")
+        yield scratch
 
 
 def password(name: str) -> str:

@@ -15,7 +15,7 @@ from ci import base_layer, document, lock, pipeline, remote
 from ci import git as job_git
 from ci.evidence import FOLDER
 from ci.tree import CommitTree, Tree
-from cli import app, console, git
+from cli import app, console, git, people
 from cli.failure import Failure
 from mlplatform.evaluation import declaration
 from mlplatform.objects.repair import Copies, EarlierVersions, Outcome, Repair, Source
@@ -107,12 +107,10 @@ def _with_objects_of(scratch: git.Repository) -> job_git.Repository:
 
 def _act(arguments: argparse.Namespace) -> int:
     cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
-    login = git.Login("platform-admin", paths.secret("forge-admin-password"))
-    url, shown = cluster.forge.clone_url, console.out()
-    with git.scratch(git.checkout(ROOT), login, url) as scratch:
-        scratch.git("fetch", "--quiet", url, "+refs/heads/main:refs/heads/main")
-        commit = scratch.git("rev-parse", "refs/heads/main")
-        tree = CommitTree(_with_objects_of(scratch), commit)
+    shown = console.out()
+    with people.main_of_forge(cluster, paths) as main:
+        commit = main.git("rev-parse", "main")
+        tree = CommitTree(_with_objects_of(main), commit)
         try:
             places = remotes(tree)
         except (document.DocumentError, declaration.DeclarationError) as error:

@@ -26,6 +26,8 @@ from cli import (
     health,
     lock,
     merging,
+    people,
+    pulumi,
 )
 from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
@@ -33,12 +35,11 @@ from cli.steps import Context, Runner, Step
 from environment import TEST_SET_PROFILE, environment
 from forge import ForgeError
 from mlplatform.host import folders
-from mlplatform.plugins import change
-from mlplatform.plugins.record import SOURCES, Record
-from plugins import install
+from mlplatform.plugins.record import SOURCES
 from settings import ROOT, Cluster, Paths
 
 DATA_GROUP = "data"
+_AGAIN = "scripts/up goes on from where it stopped"
 BOT = "bot"
 ROOT_APPLICATION = "root"
 _APPLICATIONS_SECONDS = 600
@@ -128,7 +129,7 @@ class Setup:
             return first_push.advice(source, scratch, self.cluster.forge.clone_url, self.pushed)
 
     def _forge_login(self) -> git.Login:
-        return git.Login("platform-admin", self.paths.secret("forge-admin-password"))
+        return people.administrator(self.paths)
 
     def _preflight(self, context: Context) -> None:
         ansible.playbook(context, "preflight.yml", self.cluster.name, self.paths, dry_run=True)
@@ -167,31 +168,8 @@ class Setup:
     def _stack(self, context: Context) -> str:
         context.progress("preparing")
         variables = stack.prepare(self.cluster, self.paths, context.say, plugins=self.plugins)
-        fix = "scripts/up goes on from where it stopped"
-
-        def listen(line: str) -> None:
-            # Pulumi writes a line of dots every second.
-            if line.strip() and not line.startswith("@"):
-                context.progress(line.strip())
-
-        def run(arguments: list[str]) -> None:
-            recorded = {**variables, **change.RECORDING}
-            command = ["pulumi", *arguments, "--non-interactive", "--color=never"]
-            context.command(*command, environment=recorded, folder=ROOT, on_line=listen, fix=fix)
-
-        change.settle(Record(variables, ROOT), install.plugins(self.paths), run, context.say)
-        up = [
-            "pulumi",
-            "up",
-            "--yes",
-            "--skip-preview",
-            "--non-interactive",
-            "--color=never",
-            "--suppress-permalink=true",
-        ]
-        said = context.command(*up, environment=variables, folder=ROOT, on_line=listen, fix=fix)
-        _, found, summary = said.rpartition("Resources:")
-        return ", ".join(line.strip() for line in summary.splitlines()[1:] if line.startswith("    ")) if found else ""
+        pulumi.settle_plugins(context, variables, self.paths, ROOT, _AGAIN)
+        return pulumi.run(context, pulumi.UP, variables, ROOT, _AGAIN)
 
     def _data(self, context: Context) -> str:
         if not self.seeds:
@@ -235,10 +213,8 @@ class Setup:
 
     def _environments(self, context: Context) -> str:
         """So that the first job finds them; beside what else there is to wait for."""
-        url = self.cluster.forge.clone_url
-        with git.scratch(git.checkout(ROOT), self._forge_login(), url) as scratch:
-            scratch.git("fetch", "--quiet", url, "+refs/heads/main:refs/heads/main")
-            locks = base_layer.locks_of(scratch, "refs/heads/main", scratch.folder)
+        with people.main_of_forge(self.cluster, self.paths) as main:
+            locks = base_layer.locks_of(main, "main", main.folder)
         return base_layer.make(context, self.cluster, self.paths, locks)
 
     def _applications(self, context: Context) -> None:

@@ -37,9 +37,14 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def key_of(lock: bytes) -> str:
+    """What tells a lock from others of its group."""
+    return hashlib.sha256(lock).hexdigest()[:12]
+
+
 def name_of(lock: Path, tag: str = sys.implementation.cache_tag) -> str:
     """How the environment of a lock is named for one version of Python: `ml-0123456789ab-cpython-311`."""
-    return f"{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}-{tag}"
+    return f"{lock.stem}-{key_of(lock.read_bytes())}-{tag}"
 
 
 @dataclass(frozen=True)
