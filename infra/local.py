@@ -39,6 +39,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
         "host-environment": host.variables(paths),
         "judge": {"AWS_ACCESS_KEY_ID": "judge", "AWS_SECRET_ACCESS_KEY": secret("s3-judge-secret-key")},
         "proposer": {"token": secret("forge-proposer-token")},
+        "runs": {"AWS_ACCESS_KEY_ID": "runs", "AWS_SECRET_ACCESS_KEY": secret("s3-runs-secret-key")},
         "release": {
             "AWS_ACCESS_KEY_ID": "release",
             "AWS_SECRET_ACCESS_KEY": secret("s3-release-secret-key"),
@@ -97,11 +98,12 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
                         store.data_bucket,
                         administrators=["pulumi"],
                         readers=["judge", "release"],
-                        writers=["dvc"],
-                        below={"dvc": ["evaluate"], "runs": ["evaluate"], "test": ["evaluate"]},
-                        fills={"measurements": ["evaluate"], "test": ["test-set"]},
-                        # Whatever a branch's code does: what main measures, and on what, is not its to see or write.
-                        closed={"measurements": ["dvc"], "test": ["dvc"]},
+                        # Jobs of branches have `dvc`, which writes nothing; what a run makes goes where the controller
+                        # lets it, by an address that `runs` signs, and the gate takes from there what it has hashed.
+                        below={"dvc": ["dvc", "evaluate"], "runs": ["dvc", "evaluate"], "test": ["evaluate"]},
+                        fills={"dvc": ["data", "judge"], "measurements": ["evaluate"], "test": ["test-set"]},
+                        drops={"runs": ["runs"]},
+                        lists=["dvc", "test"],
                     ),
                 ),
                 "models": BucketArgs(

@@ -72,7 +72,7 @@ def _write_aws_files(cluster: Cluster, paths: Paths) -> None:
     store, config, credentials = cluster.object_store, "", ""
     # The two files name all profiles but the first in ways of their own.
     for head, profile, account in (
-        ("default", "default", "dvc"),
+        ("default", "default", "data"),
         (f"profile {TEST_SET_PROFILE}", TEST_SET_PROFILE, "test-set"),
     ):
         config += f"[{head}]\nregion = {store.region}\nendpoint_url = {store.endpoint}\n"

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from aws import iam_documents
 from aws.iam_documents import Statement, allow
 
-OF_BUCKETS = ("s3:GetBucketLocation", "s3:ListBucket")
+LIST = "s3:ListBucket"
+OF_BUCKETS = ("s3:GetBucketLocation", LIST)
 READ = ("s3:GetObject", "s3:GetObjectVersion", *OF_BUCKETS)
 # Write never includes deleting a version: what was pushed once can be had again.
 WRITE = (*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
@@ -19,12 +20,13 @@ def of_users(
     writers: Sequence[str] = (),
     below: Mapping[str, Sequence[str]] | None = None,
     fills: Mapping[str, Sequence[str]] | None = None,
-    closed: Mapping[str, Sequence[str]] | None = None,
+    drops: Mapping[str, Sequence[str]] | None = None,
+    lists: Sequence[str] = (),
 ) -> str:
     """For a store with users: these, and nobody else.
 
-    By prefix, `below`: who may read its objects only; `fills`: who may also write them; `closed`: to whom it is closed
-    whatever else they may.
+    By prefix, `below`: who may read its objects only; `fills`: who may also write them, but not delete; `drops`: who
+    may write and not even read them. `lists`: the prefixes that the first two may list too.
 
     Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too. It judges an
     upload by a form (POST) by the bucket alone, whatever key the form names, so what is granted of objects is granted
@@ -44,21 +46,18 @@ def of_users(
         for sid, prefixes, actions in (
             ("Read", below, ["s3:GetObject"]),
             ("Fill", fills, ["s3:GetObject", "s3:PutObject"]),
+            ("Drop", drops, ["s3:PutObject"]),
         )
         for prefix, users in (prefixes or {}).items()
     ]
-    # Without listing, a store does not say that an object is missing.
-    listing = sorted({user for prefixes in (fills or {}, below or {}) for users in prefixes.values() for user in users})
     known = {*administrators, *readers, *writers}
-    if fills and (users := [user for user in listing if user not in known]):
-        parts.append(allow("List", ["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"], principals=users))
-    parts += [
-        {
-            **allow(f"Close{prefix.title()}", ["s3:*"], [f"arn:aws:s3:::{bucket}/{prefix}/*"], principals=users),
-            "Effect": "Deny",
-        }
-        for prefix, users in (closed or {}).items()
-    ]
+    for prefix in lists:
+        # `*` of a pattern stands for `/` too.
+        users = sorted({*(below or {}).get(prefix, ()), *(fills or {}).get(prefix, ())} - known)
+        condition = {"StringLike": {"s3:prefix": f"{prefix}/*"}}
+        parts.append(
+            allow(f"List{prefix.title()}", [LIST], [f"arn:aws:s3:::{bucket}"], principals=users, condition=condition)
+        )
     return iam_documents.document(
         *(allow(sid, actions, resources, principals=users) for sid, users, actions, resources in granted if users),
         *parts,

@@ -19,8 +19,6 @@ LIST = "s3:ListBucket"
 # Looking for what may be missing: to who may not list, S3 says that it is forbidden instead of that it is not there.
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 LOOK = (LIST, "s3:GetObject")
-# Large files go in parts. Versions stay, whoever writes.
-WRITE = ("s3:AbortMultipartUpload", "s3:PutObject")
 # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
 PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 PUSH = ("ecr:CompleteLayerUpload", "ecr:InitiateLayerUpload", "ecr:PutImage", "ecr:UploadLayerPart")
@@ -35,13 +33,13 @@ class Use:
     actions: tuple[str, ...]
 
 
-# `dvc` is where DVC's remote is in the data bucket (`ml/.dvc/config`); training leaves its results below `runs` and the
-# preview below `previews`, both for the report.
+# `dvc` is where DVC's remote is in the data bucket (`ml/.dvc/config`); training and preview leave what they made below
+# `runs`, and the report takes from there what it has hashed.
 USES: Mapping[Job, tuple[Use, ...]] = {
-    "train": (Use("data", "dvc", (*LOOK, *WRITE)), Use("data", "runs", (LIST, "s3:DeleteObject", "s3:PutObject"))),
-    "preview": (Use("data", "previews", ("s3:PutObject",)),),
-    "report": (Use("data", "dvc", LOOK), Use("data", "runs", LOOK), Use("data", "previews", LOOK)),
-    "apply": (Use("data", "previews", LOOK),),
+    "train": (Use("data", "dvc", LOOK), Use("data", "runs", ("s3:PutObject",))),
+    "preview": (Use("data", "runs", ("s3:PutObject",)),),
+    "report": (Use("data", "dvc", (*LOOK, "s3:PutObject")), Use("data", "runs", LOOK)),
+    "apply": (Use("data", "runs", LOOK),),
     "release": (
         Use("data", "dvc", LOOK),
         Use("models", "bentos", ("s3:PutObject",)),

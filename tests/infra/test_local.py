@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from host_state import IMAGES, SECRETS, secret
 from mlplatform.plugins.change import Refused
 from mlplatform.plugins.record import TAG, Record
 from plugins import install
+from runner_controller.upload import Store
 from runner_harness.process import eventually, tool
 from settings import Paths
 
@@ -197,12 +199,12 @@ def test_plain_argocd_and_kubectl_work(applied: Stack) -> None:
 
 
 def test_each_user_of_the_store_may_do_what_its_job_needs_and_no_more(applied: Stack) -> None:
-    dvc, release = _s3(applied, "dvc"), _s3(applied, "release")
-    dvc.put_object(Bucket="ml-data", Key="dvc/a", Body=b"1")
-    dvc.put_object(Bucket="ml-data", Key="dvc/a", Body=b"2")
+    data, dvc, release = (_s3(applied, name) for name in ("data", "dvc", "release"))
+    data.put_object(Bucket="ml-data", Key="dvc/a", Body=b"1")
+    data.put_object(Bucket="ml-data", Key="dvc/a", Body=b"2")
     assert release.get_object(Bucket="ml-data", Key="dvc/a")["Body"].read() == b"2"
     release.put_object(Bucket="ml-models", Key="m", Body=b"3")
-    for client, bucket in ((release, "ml-data"), (dvc, "ml-models")):
+    for client, bucket in ((release, "ml-data"), (dvc, "ml-models"), (data, "ml-models")):
         with pytest.raises(ClientError, match="AccessDenied"):
             client.put_object(Bucket=bucket, Key="x", Body=b"")
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -210,16 +212,54 @@ def test_each_user_of_the_store_may_do_what_its_job_needs_and_no_more(applied: S
     versions = _s3(applied, "pulumi").list_object_versions(Bucket="ml-data", Prefix="dvc/a")["Versions"]
     assert len(versions) == 2, "both versions are kept"
     with pytest.raises(ClientError, match="AccessDenied"):
-        dvc.delete_object(Bucket="ml-data", Key="dvc/a", VersionId=versions[-1]["VersionId"])
+        data.delete_object(Bucket="ml-data", Key="dvc/a", VersionId=versions[-1]["VersionId"])
+
+
+def test_s4_a_run_writes_its_own_object_and_no_other(applied: Stack) -> None:
+    data, dvc, judge, runs = (_s3(applied, name) for name in ("data", "dvc", "judge", "runs"))
+    data.put_object(Bucket="ml-data", Key="dvc/files/md5/ab/c", Body=b"named by main")
+    runs.put_object(Bucket="ml-data", Key="runs/2", Body=b"another run's")
+    # As the controller signs it: the address is all that the run is given.
+    credential = {"AWS_ACCESS_KEY_ID": "runs", "AWS_SECRET_ACCESS_KEY": secret("s3-runs-secret-key")}
+    url = Store(applied.store, "us-east-1", "ml-data").address(1, credential, datetime.now(UTC), 60)
+    assert httpx.put(url, content=b"first", trust_env=False).is_success
+    assert httpx.put(url, content=b"again", trust_env=False).is_success
+    assert judge.get_object(Bucket="ml-data", Key="runs/1")["Body"].read() == b"again"
+    for other in ("runs/2", "runs/1/more", "dvc/files/md5/ab/c", "runs/../dvc/files/md5/ab/c", "runs/1/../2"):
+        assert httpx.put(url.replace("runs/1", other), content=b"forged", trust_env=False).status_code == 403, other
+    for method in ("GET", "DELETE", "POST"):
+        assert httpx.request(method, url, trust_env=False).status_code in (400, 403, 405), method
+    # It does not fetch either, for whoever may then read the copy.
+    for source in ("test/a", "measurements/a.json", "runs/2", "dvc/files/md5/ab/c"):
+        copied = httpx.put(url, headers={"x-amz-copy-source": f"ml-data/{source}"}, trust_env=False)
+        assert copied.status_code == 403, source
+    # And what it holds for reading data writes nowhere, and lists nothing but data.
+    for key in ("runs/2", "runs/3", "dvc/files/md5/ab/c", "dvc/files/md5/ab/d", "dvc/../runs/2", "previews/1"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            dvc.put_object(Bucket="ml-data", Key=key, Body=b"forged")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            dvc.copy_object(Bucket="ml-data", Key=key, CopySource="ml-data/dvc/files/md5/ab/c")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            dvc.delete_object(Bucket="ml-data", Key=key)
+    for prefix in ("", "r", "runs", "runs/", "measurements/", "test/", "d"):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            dvc.list_objects_v2(Bucket="ml-data", Prefix=prefix)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        dvc.list_objects_v2(Bucket="ml-data")
+    assert dvc.list_objects_v2(Bucket="ml-data", Prefix="dvc/files/")["KeyCount"]
+    assert judge.get_object(Bucket="ml-data", Key="dvc/files/md5/ab/c")["Body"].read() == b"named by main"
+    assert judge.get_object(Bucket="ml-data", Key="runs/2")["Body"].read() == b"another run's"
+    # The gate puts into DVC's remote what it has hashed.
+    judge.put_object(Bucket="ml-data", Key="dvc/files/md5/ab/e", Body=b"hashed")
 
 
 def test_s4_no_job_with_a_branchs_code_reads_the_test_set_or_writes_a_measurement(applied: Stack) -> None:
     dvc, evaluate, judge, owner = (_s3(applied, name) for name in ("dvc", "evaluate", "judge", "test-set"))
     owner.put_object(Bucket="ml-data", Key="test/a", Body=b"rows")
-    dvc.put_object(Bucket="ml-data", Key="runs/1/lock", Body=b"lock")
+    _s3(applied, "runs").put_object(Bucket="ml-data", Key="runs/1", Body=b"lock")
     # What measures reads all three and writes measurements alone, by an address that takes nothing else.
     assert evaluate.get_object(Bucket="ml-data", Key="test/a")["Body"].read() == b"rows"
-    assert evaluate.get_object(Bucket="ml-data", Key="runs/1/lock")["Body"].read() == b"lock"
+    assert evaluate.get_object(Bucket="ml-data", Key="runs/1")["Body"].read() == b"lock"
     target = {"Bucket": "ml-data", "Key": "measurements/a.json"}
     url = evaluate.generate_presigned_url("put_object", Params=target, ExpiresIn=60)
     assert httpx.put(url, content=b"1.0", trust_env=False).is_success
@@ -232,7 +272,7 @@ def test_s4_no_job_with_a_branchs_code_reads_the_test_set_or_writes_a_measuremen
                 client.get_object(Bucket="ml-data", Key=key)
             with pytest.raises(ClientError, match="AccessDenied"):
                 client.put_object(Bucket="ml-data", Key=key, Body=b"forged")
-    for client, key in ((evaluate, "dvc/b"), (evaluate, "test/a"), (judge, "measurements/a.json"), (judge, "dvc/b")):
+    for client, key in ((evaluate, "dvc/b"), (evaluate, "test/a"), (judge, "measurements/a.json"), (judge, "test/a")):
         with pytest.raises(ClientError, match="AccessDenied"):
             client.put_object(Bucket="ml-data", Key=key, Body=b"forged")
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -399,7 +439,7 @@ def test_a_killed_run_is_finished_by_the_next(loopback: Stack, applied: Stack) -
 
 
 def test_destroy_leaves_nothing(loopback: Stack, applied: Stack) -> None:
-    _s3(applied, "dvc").put_object(Bucket="ml-data", Key="dvc/left", Body=b"1")
+    _s3(applied, "data").put_object(Bucket="ml-data", Key="dvc/left", Body=b"1")
     _allow_destroying(loopback)
     loopback.pulumi("destroy", "--yes", "--skip-preview")
     assert loopback.exported().get("resources", []) == []

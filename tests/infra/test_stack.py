@@ -49,7 +49,7 @@ def test_a_stack_file_that_somebody_wrote_is_not_overwritten(paths: Paths, root:
 def test_s3_tools_find_the_store_and_only_this_user_the_key(paths: Paths) -> None:
     stack._write_aws_files(CLUSTER, paths)
     assert "endpoint_url = http://10.254.254.1:7070" in paths.aws_config.read_text()
-    assert host_state.secret("s3-dvc-secret-key") in paths.aws_credentials.read_text()
+    assert host_state.secret("s3-data-secret-key") in paths.aws_credentials.read_text()
     assert paths.aws_credentials.stat().st_mode & 0o077 == 0
 
 

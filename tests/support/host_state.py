@@ -16,11 +16,13 @@ SECRETS = (
     "forge-webhook-secret",
     "pulumi-passphrase",
     "registry-password",
+    "s3-data-secret-key",
     "s3-dvc-secret-key",
     "s3-evaluate-secret-key",
     "s3-judge-secret-key",
     "s3-pulumi-secret-key",
     "s3-release-secret-key",
+    "s3-runs-secret-key",
     "s3-test-set-secret-key",
 )
 IMAGES = {

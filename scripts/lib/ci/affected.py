@@ -15,6 +15,8 @@ PROGRAM = (
     "argocd/root.yaml",
     "Pulumi.yaml",
     "requirements/ops.txt",
+    "src/mlplatform/network/*",
+    "src/mlplatform/plugins/*",
 )
 # What lies among it and only a host, an image or a run by hand is made of. The toolchain counts for one thing: it pins
 # the Argo CD that is installed.

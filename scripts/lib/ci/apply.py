@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import recovery
-from ci import affected, chart, environment, git, login, plan, pulumi
+from ci import affected, chart, environment, git, infrastructure, login, plan, pulumi
 from ci.comment import sentence
 from ci.evidence import MAIN
 from ci.failure import Failure, Unacceptable, run
@@ -135,12 +135,12 @@ def history(root: Path, variables: Mapping[str, str]) -> list[dict[str, Any]]:
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
-def previewed(store: Store, pull: PullRequest | None) -> plan.Preview | None:
+def previewed(forge: Forge, store: Store, pull: PullRequest | None) -> plan.Preview | None:
     """The preview of a merged pull request, which its own code wrote: enough to say what it did not show."""
-    if pull is None or not store.has(plan.key(pull.head_sha)):
+    if pull is None:
         return None
     try:
-        return plan.parse(store.get(plan.key(pull.head_sha), plan.MOST_BYTES), pull.head_sha)
+        return infrastructure.previewed(store, infrastructure.latest(forge, pull.head_sha), pull.head_sha)
     except Unacceptable as error:
         print(f"the preview cannot be compared: {error}")
         return None
@@ -156,7 +156,7 @@ def apply(job: Job, root: Path, store: Store) -> None:
             print(f"{name}: {reason}")
             return
         pull = job.forge.merged_by(job.commit)
-        surprise = job.not_previewed(pull, previewed(store, pull))
+        surprise = job.not_previewed(pull, previewed(job.forge, store, pull))
         if surprise:
             print(f"note: {surprise}")
         job.forge.set_status(job.commit, job.context, "pending", "being applied", job.run_url)

@@ -1,17 +1,23 @@
-"""What a training run hands over for review: the lock, metrics and plots of one commit, through the object store.
+"""What a training run hands over for review: the lock, metrics and plots of one commit, and the objects that the lock
+names, in one object that no other run can write.
 
 The job that writes it runs a pull request's code, so the job that reads it takes it for hostile: it accepts the files
 that the commit's own pipeline declares, of limited size, and only where lock, commit and files agree hash for hash.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
-from ci import lock
+from ci import handover, lock
 from ci.failure import Unacceptable
 from ci.pipeline import Pipeline
 from ci.store import Store
 from ci.tree import Overlay, Tree
+from mlplatform.objects import bundle, verify
+from mlplatform.objects.bundle import Bundle, BundleError
 
 MOST_FILES = 64
 MOST_BYTES = 1024**2
@@ -37,39 +43,51 @@ class Candidate:
         return any(tree.read(path) != content for path, content in self.files.items())
 
 
-def prefix(sha: str) -> str:
-    """Where the results of training a commit lie in the data bucket."""
-    return f"runs/{sha}/"
+def write(
+    stream: IO[bytes], files: Mapping[str, bytes], named: Iterable[str], cache: Path, has: Callable[[str], bool]
+) -> None:
+    """Write a candidate: the files for git, and the objects, `named` by MD5, with those of folders among them.
+
+    Args:
+        cache: DVC's cache, where the run's objects are.
+        has: whether DVC's remote has an object already, which is then left out.
+
+    Raises:
+        BundleError: they are too many.
+    """
+    objects: dict[str, Path] = {}
+    for md5 in named:
+        if md5 in objects or has(md5):
+            continue
+        objects[md5] = cache / verify.key("", md5)
+        if md5.endswith(verify.FOLDER):
+            for file in json.loads(objects[md5].read_bytes()):
+                objects.setdefault(file["md5"], cache / verify.key("", file["md5"]))
+    bundle.write(stream, files, objects)
 
 
-def upload(store: Store, sha: str, files: Mapping[str, bytes]) -> None:
-    """Leave a candidate for the commit `sha`; the lock is written last, so a candidate with a lock is whole."""
-    # An earlier run of the same commit may have left more.
-    for key in store.sizes(prefix(sha), 1000).keys() - {prefix(sha) + path for path in files}:
-        store.delete(key)
-    for path in sorted(files, key=lambda name: name.endswith("/dvc.lock")):
-        store.put(prefix(sha) + path, files[path])
+def opened(store: Store, run: int) -> Bundle | None:
+    """What a workflow run left, `None` where it left nothing. Raises `CandidateError`."""
+    try:
+        return Bundle.open(store.client, store.bucket, handover.key(run))
+    except BundleError as error:
+        raise CandidateError(f"what the run left cannot be read: {error}") from None
 
 
-def download(store: Store, sha: str, pipeline: Pipeline) -> Candidate | None:
-    """The candidate of a commit, `None` where there is none. Raises `CandidateError` where it is not to be accepted."""
-    start = prefix(sha)
-    sizes = store.sizes(start, MOST_FILES + 1)
-    if start + pipeline.lock_path not in sizes:
-        return None
-    if len(sizes) > MOST_FILES:
+def read(left: Bundle, pipeline: Pipeline) -> Candidate:
+    """The files for git in what a run left. Raises `CandidateError` where they are not to be accepted."""
+    if len(left.files) > MOST_FILES:
         raise CandidateError(f"training left more than {MOST_FILES} files")
     replaced = pipeline.in_git() | {pipeline.lock_path}
     files = {}
-    for key, size in sorted(sizes.items()):
-        path = key.removeprefix(start)
+    for path in sorted(left.files):
         if not any(path == top or path.startswith(f"{top}/") for top in replaced) or ".." in path.split("/"):
             raise CandidateError(f"training left {path[:200]!r}, which is no output in git of the pipeline")
-        if size > MOST_BYTES:
-            raise CandidateError(f"{path} has {size} bytes; {MOST_BYTES} are allowed")
-        files[path] = store.get(key, MOST_BYTES)
         try:
+            files[path] = left.file(path, MOST_BYTES)
             files[path].decode("utf-8")
+        except BundleError as error:
+            raise CandidateError(str(error)) from None
         except UnicodeDecodeError:
             raise CandidateError(f"{path} is not text: track it with DVC") from None
     return Candidate(files, replaced)

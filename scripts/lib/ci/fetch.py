@@ -1,7 +1,7 @@
 """Job `evaluate`, first half: fetch what is measured, by hash and within limits, for the half that holds no credential.
 
 It runs before the model is loaded, apart from what loads it, and its credential ends with it. Of the pull request it
-reads the hash of the model in the lock, and nothing else.
+reads the hash of the model in the lock, and the object with that hash, and nothing else.
 """
 
 import json
@@ -14,8 +14,9 @@ from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, Unacceptable, run
 from ci.measurements import Located, Measurements
 from ci.store import Store
-from ci.tree import CommitTree, Overlay, Tree
+from ci.tree import CommitTree, Tree
 from mlplatform.evaluation.declaration import Declaration
+from mlplatform.objects.bundle import Bundle
 from mlplatform.objects.content import ObjectFault
 
 CANDIDATE, BASELINE, TEST_SET, TARGET = "candidate.onnx", "baseline.onnx", "test.safetensors", "target.json"
@@ -29,6 +30,17 @@ def folder() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """The head of a pull request, and the workflow run that trained it, as the forge says."""
+
+    sha: str
+    run: int
+
+    def __str__(self) -> str:
+        return self.sha
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """What the job works with."""
 
@@ -37,21 +49,21 @@ class Fetch:
     kept: Measurements
     out: Path
 
-    def fetch(self, main: Tree, declared: Declaration, sha: str | None) -> str:
+    def fetch(self, main: Tree, declared: Declaration, trained: Trained | None) -> str:
         """Fetch what has to be measured, if anything; say what.
 
         Args:
             main: main's files.
             declared: main's declaration.
-            sha: the head of a pull request that was trained, `None` for main itself.
+            trained: the pull request's head that was trained, `None` for main itself.
         """
         rows = measurements.test_set(main, declared)
         test_set = self._save(rows, TEST_SET, declared.limits.test_set_bytes)
         baseline = measurements.model(main, main)
-        tree = main if sha is None else self._tree(sha)
-        if tree is None:
-            return f"{sha} is gone: nothing to measure"
-        located = measurements.model(main, tree)
+        found = (main, None) if trained is None else self._tree(trained)
+        if found is None:
+            return f"{trained} is gone: nothing to measure"
+        located = measurements.model(main, *found)
         for subject, name in ((located, "the candidate"), (baseline, f"{MAIN}'s model")):
             if subject is None:
                 continue
@@ -71,17 +83,16 @@ class Fetch:
             return f"{name} is measured: {subject.md5}"
         return "everything is measured: nothing to do"
 
-    def _tree(self, sha: str) -> Tree | None:
-        """The head's files, and where its own lock is not fresh, with the one that its training left."""
-        if self.repository.commit(sha) is None:
+    def _tree(self, trained: Trained) -> tuple[Tree, Bundle | None] | None:
+        """The head's files and what its run left, of which the lock counts where the head's own is not fresh."""
+        if self.repository.commit(trained.sha) is None:
             return None
-        tree = CommitTree(self.repository, sha)
+        tree = CommitTree(self.repository, trained.sha)
         line = pipeline.load(tree, FOLDER)
-        key = candidate.prefix(sha) + line.lock_path
-        if not lock.problems(tree, line) or not self.store.has(key):
-            return tree
-        content = {line.lock_path: self.store.get(key, candidate.MOST_BYTES)}
-        return Overlay(tree, frozenset(content), content)
+        left = candidate.opened(self.store, trained.run)
+        if left is None or not lock.problems(tree, line):
+            return tree, left
+        return candidate.read(left, line).over(tree), left
 
     def _save(self, located: Located, name: str, most_bytes: int) -> str:
         """Fetch an object; return its SHA-256. Raises `ObjectFault`."""
@@ -97,10 +108,10 @@ class Fetch:
                 raise
 
 
-def head(payload: dict[str, Any]) -> str | None:
-    """The commit that an event is about: of the run that trained it, `None` where it is about main."""
+def trained(payload: dict[str, Any]) -> Trained | None:
+    """What an event says was trained, `None` where it is about main."""
     started_by = payload.get("workflow_run")
-    return str(started_by["head_sha"]) if isinstance(started_by, dict) else None
+    return Trained(str(started_by["head_sha"]), int(started_by["id"])) if isinstance(started_by, dict) else None
 
 
 def main() -> None:
@@ -117,7 +128,7 @@ def main() -> None:
     store = Store.connect(environment.require("DATA_BUCKET"))
     job = Fetch(repository, store, Measurements(store, root), folder())
     try:
-        print(job.fetch(tree, declared, head(environment.event())))
+        print(job.fetch(tree, declared, trained(environment.event())))
     except Unacceptable as error:
         # Whoever wrote it is told by the gate, which reads the same.
         print(f"not measured: {error}")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ci import affected, plan, plan_comment
+from ci import affected, handover, plan, plan_comment
 from ci.failure import Unacceptable
 from ci.store import Store
 from ci.tree import Tree
@@ -60,14 +60,14 @@ class Infrastructure:
             self._previewed(change, [name for name in names if name in {stack.name for stack in described}])
 
     def _previewed(self, change: Change, expected: list[str]) -> None:
-        run = next((run for run in self.forge.workflow_runs(change.sha) if run.workflow == WORKFLOW), None)
+        run = latest(self.forge, change.sha)
         try:
-            found = self._download(change.sha)
+            found = previewed(self.store, run, change.sha)
         except Unacceptable as error:
             self._refuse(change, str(error), run)
             return
-        # Any job with a branch's code may write where the preview does, so that something lies there says nothing yet:
-        # it is judged once the forge knows of a preview that has ended, and ended as what lies there has it.
+        # The run's own jobs alone can write there, and they run a branch's code: what lies there is judged once the run
+        # has ended, and ended as what lies there has it.
         if run is not None and run.completed:
             if found is not None and (problem := _not_of(run, found)):
                 self._refuse(change, problem, run)
@@ -77,12 +77,6 @@ class Infrastructure:
                 self._refuse(change, f"the preview ended with {run.conclusion or 'an error'}: its log says why", run)
         else:
             self._wait(change, run)
-
-    def _download(self, sha: str) -> plan.Preview | None:
-        key = plan.key(sha)
-        if not self.store.has(key):
-            return None
-        return plan.parse(self.store.get(key, plan.MOST_BYTES), sha)
 
     def _judge(self, change: Change, found: plan.Preview, expected: list[str], run: WorkflowRun | None) -> None:
         plans = {name: found.stacks[name] for name in expected if name in found.stacks}
@@ -114,6 +108,18 @@ class Infrastructure:
     def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
         print(f"{CONTEXT}: {state}: {description}")
         self.forge.set_status(sha, CONTEXT, state, description, url or self.run_url)
+
+
+def latest(forge: Forge, sha: str) -> WorkflowRun | None:
+    """The latest run that previewed a commit, by the forge's record."""
+    return next((run for run in forge.workflow_runs(sha) if run.workflow == WORKFLOW), None)
+
+
+def previewed(store: Store, run: WorkflowRun | None, sha: str) -> plan.Preview | None:
+    """What a run left for the commit `sha`, `None` where it left nothing. Raises `Unacceptable`."""
+    if run is None or not store.has(handover.key(run.id)):
+        return None
+    return plan.parse(store.get(handover.key(run.id), plan.MOST_BYTES), sha)
 
 
 def _not_of(run: WorkflowRun, found: plan.Preview) -> str:

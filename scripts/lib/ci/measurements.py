@@ -18,8 +18,9 @@ from mlplatform.evaluation.declaration import Declaration, DeclarationError
 from mlplatform.evaluation.identity import Identity
 from mlplatform.evaluation.result import Evaluation, Measured, ResultError
 from mlplatform.objects import content
+from mlplatform.objects.bundle import Bundle
 from mlplatform.objects.content import Content, ObjectFault
-from mlplatform.objects.verify import S3Reader, Sink
+from mlplatform.objects.verify import Reader, Sink
 
 PREFIX = "measurements"
 DECLARATION = f"{FOLDER}/{declaration.FILE}"
@@ -32,9 +33,9 @@ class Unmeasurable(Unacceptable):
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """An object of DVC's and where it lies."""
+    """An object of DVC's and where it lies: in a remote, or in what a run left until the gate takes it from there."""
 
-    reader: S3Reader
+    reader: Reader
     md5: str
 
     def read(self, most_bytes: int, sink: Sink | None = None) -> Content:
@@ -53,11 +54,16 @@ def rules(main: Tree) -> Declaration | None:
         raise Unmeasurable(str(error)) from None
 
 
-def model(main: Tree, tree: Tree) -> Located | None:
-    """The model that a commit's lock names, in main's remote; `None` where it names none. Raises `DocumentError`."""
+def model(main: Tree, tree: Tree, left: Bundle | None = None) -> Located | None:
+    """The model that a commit's lock names, in what its run `left` or else in main's remote; `None` without a name.
+
+    Raises `DocumentError`.
+    """
     line = pipeline.load(tree, FOLDER)
     md5 = lock.remote_objects(tree, line).get(MODEL)
-    return Located(remote.reader(main, FOLDER), md5) if md5 else None
+    if md5 is None:
+        return None
+    return Located(left if left and md5 in left.objects else remote.reader(main, FOLDER), md5)
 
 
 def test_set(main: Tree, declared: Declaration) -> Located:

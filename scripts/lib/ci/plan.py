@@ -106,11 +106,6 @@ class Preview(Record):
     stacks: dict[Name, Plan] = Field(max_length=50)
 
 
-def key(sha: str) -> str:
-    """Where a commit's preview lies in the data bucket."""
-    return f"previews/{sha}.json"
-
-
 def parse(content: bytes, sha: str) -> Preview:
     """The preview of the commit `sha`. Raises `PlanError`."""
     if len(content) > MOST_BYTES:

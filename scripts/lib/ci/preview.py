@@ -7,9 +7,10 @@ back what main has won meanwhile.
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
-from ci import affected, environment, git, login, plan, pulumi
+from ci import affected, environment, git, handover, login, plan, pulumi
 from ci.evidence import MAIN
 from ci.failure import Failure, run
 from ci.store import Store
@@ -72,10 +73,12 @@ def main() -> None:
             start(git.Repository(root), root)
         case [head, base, *names]:
             # Before the first credential is fetched, so that what cannot be handed over is not made.
-            store = Store.connect(environment.require("DATA_BUCKET"))
+            store, number = Store.connect(environment.require("DATA_BUCKET")), environment.require("GITHUB_RUN_ID")
             result = plan.Preview(commit=head, main=base, stacks=previews(names, root))
-            store.put(plan.key(head), result.model_dump_json().encode())
-            print(f"left for the report: s3://{store.bucket}/{plan.key(head)}")
+            with tempfile.NamedTemporaryFile(prefix="preview-") as stream:
+                stream.write(result.model_dump_json().encode())
+                stream.flush()
+                handover.leave(store, number, Path(stream.name))
             if failed := [name for name, found in result.stacks.items() if found.failed]:
                 raise Failure(f"the preview of {', '.join(failed)} failed: the lines above and the comment say why")
 

@@ -2,6 +2,7 @@
 
 import configparser
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ci import lock
@@ -10,7 +11,8 @@ from ci.pipeline import Pipeline
 from ci.store import Store
 from ci.tree import Tree
 from mlplatform.objects import verify
-from mlplatform.objects.verify import Entry, S3Reader
+from mlplatform.objects.repair import Copies, Repair
+from mlplatform.objects.verify import Entry, Reader, S3Reader
 
 # DVC takes an object for good when it is there.
 REPAIR = "scripts/repair-data puts it back where its content still is, else whoever has the file runs `dvc push` in ml/"
@@ -64,6 +66,25 @@ def missing(main: Tree, folder: str, objects: dict[str, str]) -> list[str]:
         for path, md5 in sorted(objects.items())
         if not store.has(verify.key(prefix, md5))
     ]
+
+
+def take(main: Tree, folder: str, objects: Mapping[str, str], left: Reader, scratch: Path) -> list[str]:
+    """Put what main's remote lacks of outputs (MD5 by path) into it from what a run left; each is hashed before.
+
+    Returns a sentence for each that then still is not there.
+    """
+    bucket, prefix = location(main, folder)
+    store = Store.connect(bucket)
+    place = S3Reader(store.client, store.bucket, prefix)
+
+    def put(md5: str, file: Path) -> None:
+        store.put_file(verify.key(prefix, md5), file)
+
+    entries = [Entry(path, md5) for path, md5 in sorted(objects.items())]
+    outcome = Repair(place, put, [Copies("the run", left)], scratch).run(entries)
+    for problem, _ in outcome.repaired:
+        print(f"taken from the run into DVC's remote: {problem.path} ({problem.md5})")
+    return [one.reason for one in outcome.left]
 
 
 def faults(main: Tree, folder: str, objects: Mapping[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ The head's files are read as git objects; nothing of them is executed.
 
 import dataclasses
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from mlplatform.evaluation import judgement, scope
 from mlplatform.evaluation.declaration import FILE, Declaration
 from mlplatform.evaluation.result import Evaluation, ResultError
 from mlplatform.evaluation.scope import Change, Scope
+from mlplatform.objects.bundle import Bundle
 
 CONTEXT = "quality-gate"
 TRAIN_WORKFLOW = "train.yml"
@@ -131,38 +133,59 @@ class Job:
         self._status(review.sha, "success", f"nothing under {FOLDER}/ changed")
 
     def _affected(self, review: Review) -> None:
-        left = None
+        training = self._training(review.sha)
         try:
             line = pipeline.load(review.tree, FOLDER)
             reasons = remote.reasons_to_train(review.tree, review.main, line)
-            if reasons:
-                print("not trained yet:", *reasons, sep="\n  ")
-                left = candidate.download(self.store, review.sha, line)
-            if left:
-                candidate.check(left, review.tree, line)
+            if not reasons:
+                self._judge(review, line)
+                return
+            print("not trained yet:", *reasons, sep="\n  ")
+            left = candidate.opened(self.store, training.id) if training else None
+            found = self._take(review, line, left) if left else None
         except Unacceptable as error:
-            self._refuse(review, str(error), self._training(review.sha))
+            self._refuse(review, str(error), training)
             return
-        if not reasons:
-            self._judge(review, line)
-        elif left and left.differs_from(review.tree):
-            self._commit(review, line, left)
+        if found is None:
+            self._await(review, training)
+        elif found.differs_from(review.tree):
+            self._commit(review, line, found, training)
         else:
-            self._await(review)
+            self._judge(review, line)
 
-    def _await(self, review: Review) -> None:
+    def _take(self, review: Review, line: pipeline.Pipeline, left: Bundle) -> candidate.Candidate:
+        """Take what a run left, if it belongs to the commit: its objects into DVC's remote. Raises `Unacceptable`."""
+        found = candidate.read(left, line)
+        candidate.check(found, review.tree, line)
+        objects = lock.remote_objects(found.over(review.tree), line)
+        with tempfile.TemporaryDirectory(prefix="report-") as folder:
+            problems = remote.take(review.main, FOLDER, objects, left, Path(folder) / "object")
+        if problems:
+            raise candidate.CandidateError(
+                f"training left other objects than its lock names: {'; '.join(problems[:5])}"
+            )
+        return found
+
+    def _await(self, review: Review, training: WorkflowRun | None) -> None:
         """No result yet: training is on its way, or has ended without one."""
-        training = self._training(review.sha)
         if training and training.completed:
-            self._refuse(review, _ending(training), training)
+            self._refuse(review, _ending(training) + self._behind(review), training)
             return
         url = training.url if training else ""
         self._status(review.sha, "pending", "training", url)
         self._comment(review, None, url)
 
-    def _commit(self, review: Review, line: pipeline.Pipeline, left: candidate.Candidate) -> None:
+    def _behind(self, review: Review) -> str:
+        """What may be the matter with a training of a branch that has not got main's scripts."""
+        base = self.repository.merge_base(review.main.commit, review.sha)
+        if base and any(path.startswith("scripts/") for path in self.repository.changed(base, review.main.commit)):
+            return f"; {MAIN}'s scripts have changed since this branch left it: merge {MAIN} into it"
+        return ""
+
+    def _commit(
+        self, review: Review, line: pipeline.Pipeline, left: candidate.Candidate, training: WorkflowRun | None
+    ) -> None:
         """Commit what training left, and judge the new head at once."""
-        training = self._training(review.sha)
         source = f"\n\n{TRAINED_BY} {training.url}" if training else ""
         message = f"Record the training of {review.sha[:10]}{source}\n"
         head = self.repository.write_commit(review.sha, message, left.files, tuple(sorted(left.replaced)))

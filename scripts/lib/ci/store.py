@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -41,6 +42,11 @@ class Store:
         """Write an object."""
         with _explained(self, "write", key):
             self.client.put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def put_file(self, key: str, file: Path) -> None:
+        """Write a file, of 5 GiB at most, as an object."""
+        with _explained(self, "write", key), file.open("rb") as stream:
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=stream)
 
     def sizes(self, prefix: str, limit: int) -> dict[str, int]:
         """Size in bytes by key of at most `limit` objects below a prefix."""

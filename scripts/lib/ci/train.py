@@ -1,20 +1,23 @@
 """Job `train`: run the pipeline on a pull request's commit unless its lock is fresh, and leave what it wrote.
 
-This runs code of the pull request, so it holds credentials for data only; what it leaves is judged
-by `ci.report` from main.
+This runs code of the pull request, so its credential reads data and writes nothing: what the run makes goes into one
+object of its own, by an address that the runner signed. `ci.report`, from main, judges that and takes from it what
+DVC's remote lacks.
 """
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any
 
-from ci import base_layer, candidate, environment, git, lock, pipeline, remote
+from ci import base_layer, candidate, environment, git, handover, lock, pipeline, remote
 from ci.evidence import FOLDER
 from ci.failure import Failure, run
 from ci.store import Store
-from ci.tree import CommitTree, Overlay, Tree
-from mlplatform.objects import folder
+from ci.tree import CommitTree, Tree
+from mlplatform.objects import folder, verify
+from mlplatform.objects.bundle import BundleError
 from mlplatform.objects.verify import FolderReader
 
 
@@ -45,16 +48,37 @@ def commits(repository: git.Repository, payload: dict[str, Any]) -> tuple[str, s
     return base, head
 
 
-def results(root: Path, tree: Tree, line: pipeline.Pipeline) -> dict[str, bytes]:
+def results(root: Path, tree: Tree, line: pipeline.Pipeline) -> candidate.Candidate:
     """What the run wrote for git: lock, metrics and plots. Raises `Failure` unless they make the lock fresh."""
     replaced = line.in_git() | {line.lock_path}
     files = {}
     for top in sorted(replaced):
-        found = [root / top] if (root / top).is_file() else sorted(p for p in (root / top).rglob("*") if p.is_file())
-        files.update({path.relative_to(root).as_posix(): path.read_bytes() for path in found})
-    if left := lock.problems(Overlay(tree, replaced, files), line):
+        paths = [root / top] if (root / top).is_file() else sorted(p for p in (root / top).rglob("*") if p.is_file())
+        files.update({path.relative_to(root).as_posix(): path.read_bytes() for path in paths})
+    found = candidate.Candidate(files, replaced)
+    if left := lock.problems(found.over(tree), line):
         raise Failure(f"dvc repro ended, yet {FOLDER}/dvc.lock is not fresh: {'; '.join(left[:5])}")
-    return files
+    return found
+
+
+def leave(root: Path, tree: Tree, line: pipeline.Pipeline, run: str) -> None:
+    """Leave what the run wrote, for the report. Raises `Failure`."""
+    found = results(root, tree, line)
+    named = lock.remote_objects(found.over(tree), line).values()
+    bucket, prefix = remote.location(tree, FOLDER)
+    data = Store.connect(bucket)
+
+    def has(md5: str) -> bool:
+        return data.has(verify.key(prefix, md5))
+
+    # Beside the checkout there is room for what a run makes.
+    with tempfile.NamedTemporaryFile(prefix="run-", dir=os.environ.get("RUNNER_WORK")) as stream:
+        try:
+            candidate.write(stream, found.files, named, root / FOLDER / ".dvc" / "cache", has)
+        except BundleError as error:
+            raise Failure(str(error)) from None
+        stream.flush()
+        handover.leave(Store.connect(environment.require("DATA_BUCKET")), run, Path(stream.name))
 
 
 def dvc(root: Path, *arguments: str) -> None:
@@ -100,7 +124,8 @@ def main() -> None:
         return
     print("training, because", *why, sep="\n  ")
     line = pipeline.load(tree, FOLDER)
-    store = Store.connect(environment.require("DATA_BUCKET"))
+    # Before an hour of training whose results nobody could find.
+    number = environment.require("GITHUB_RUN_ID")
     take_from_base(root, tree, line)
     # Not everything that git tracks: what models are measured on is none of a branch's business.
     tracked = [f"{path}.dvc" for path in line.inputs() if tree.read(f"{path}.dvc") is not None]
@@ -109,9 +134,7 @@ def main() -> None:
     dvc(root, "pull", "--allow-missing", *data, *stages)
     require_data(root, tree, line)
     dvc(root, "repro")
-    dvc(root, "push", *data, *stages)
-    candidate.upload(store, head, results(root, tree, line))
-    print(f"left for the report: s3://{store.bucket}/{candidate.prefix(head)}")
+    leave(root, tree, line, number)
 
 
 if __name__ == "__main__":

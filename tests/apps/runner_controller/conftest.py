@@ -99,6 +99,7 @@ def kubernetes(work: Path, forge: Forge) -> Iterator[Cluster]:
     with api_server(work / "kubernetes") as running:
         running.secret("bot", {"token": BOT_TOKEN})
         running.secret("dvc", {"AWS_ACCESS_KEY_ID": "dvc", "AWS_SECRET_ACCESS_KEY": DVC_KEY})
+        running.secret("runs", {"AWS_ACCESS_KEY_ID": "runs", "AWS_SECRET_ACCESS_KEY": "runs-key-0123456789"})
         running.secret("release", {"AWS_ACCESS_KEY_ID": "release", "AWS_SECRET_ACCESS_KEY": RELEASE_KEY})
         running.secret("host-environment", {"UV_INDEX_URL": INDEX_URL})
         running.config_map("host-ca", {"ca-certificates.crt": ""})
@@ -128,6 +129,10 @@ def controller(work: Path, forge: Forge, kubernetes: Cluster, node: Kubelet) -> 
         "FORGE_URL": forge.url,
         "FORGE_REPOSITORY": REPOSITORY,
         "FORGE_RUNNER_TOKEN_FILE": str(token),
+        # Nobody answers there: the address is signed, not asked for.
+        "OBJECT_STORE_ENDPOINT": "http://127.0.0.1:9",
+        "AWS_REGION": "us-east-1",
+        "DATA_BUCKET": "ml-data",
         "PORT": str(free_port()),
         **kubernetes.service_account(work / "service-account"),
     }

@@ -108,6 +108,22 @@ def test_steps_are_shown_one_by_one(forge: Forge) -> None:
     assert f"Fetching {REPOSITORY} at {run['head_sha']} (refs/heads/success)" in steps["Set up job"].lines
 
 
+def test_j_a_branchs_run_gets_an_address_for_its_own_object_and_no_credential_for_it(forge: Forge) -> None:
+    steps = """\
+        - name: look
+          run: |
+            echo "${RUN_UPLOAD_URL:-none}"; echo "${RUN_UPLOAD_URL%%[?]*}"
+            env | grep -c runs-key-0123456789 || true
+        """
+    run = start(forge, "upload", steps)
+    assert forge.finished(run)["conclusion"] == "success", forge.log(run)
+    whole, place, credentials = forge.steps(run)["look"].lines
+    assert place == f"http://127.0.0.1:9/ml-data/runs/{run['id']}"
+    assert whole.startswith(f"{place}?X-Amz-Algorithm=")
+    assert whole.endswith("&X-Amz-Signature=***")
+    assert credentials == "0"
+
+
 def test_whole_history_on_request(forge: Forge) -> None:
     run = start(
         forge,

@@ -40,7 +40,9 @@ def pool() -> Pool:
     return from_template(template())
 
 
-def made(pool: Pool, trust: Trust, workflow: str = "train.yml", text: str = WORKFLOW) -> tuple[pods.Record, dict, dict]:
+def made(
+    pool: Pool, trust: Trust, workflow: str = "train.yml", text: str = WORKFLOW, upload: str = ""
+) -> tuple[pods.Record, dict, dict]:
     task = Task(
         id=42,
         workflow=text,
@@ -52,7 +54,8 @@ def made(pool: Pool, trust: Trust, workflow: str = "train.yml", text: str = WORK
     now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     record = pods.record(task, job, pool, runner="uuid", verdict=Verdict(trust, "because"), now=now)
     pod = pods.build_pod(record, pool)
-    return record, pod, pods.build_payload(record, task, job, pod | {"metadata": pod["metadata"] | {"uid": "u"}})
+    named = pod | {"metadata": pod["metadata"] | {"uid": "u"}}
+    return record, pod, pods.build_payload(record, task, job, named, upload)
 
 
 def sources(container: dict) -> list[str]:
@@ -76,6 +79,15 @@ def test_untrusted_job_gets_neither_token_nor_secrets(pool: Pool) -> None:
     assert "job-token" not in json.dumps(description)
     assert record.masked == ("dvc", "host-environment")
     assert checkout["command"] == ["run-job", "checkout"]
+
+
+def test_j_the_address_for_what_a_run_leaves_is_in_its_payload_and_its_signature_is_masked(pool: Pool) -> None:
+    address = "http://store/data/runs/7?X-Amz-Expires=60&X-Amz-Signature=0123456789abcdef"
+    for upload, masked in ((address, ["0123456789abcdef"]), ("", [])):
+        _, pod, payload = made(pool, Trust.UNTRUSTED, upload=upload)
+        assert json.loads(base64.b64decode(payload["data"]["job.json"]))["upload"] == upload
+        assert pods.payload_secrets(payload) == ["job-token", *masked, "other"]
+        assert "runs" not in json.dumps(pod["spec"])
 
 
 def test_the_gate_gets_the_judges_token_as_a_file(pool: Pool) -> None:
@@ -157,6 +169,7 @@ def test_template_is_not_changed(pool: Pool) -> None:
 def test_pool_reads_its_annotations(pool: Pool) -> None:
     assert (pool.label, pool.max_concurrent, pool.start_timeout) == ("ml-cpu", 4, 300)
     assert pool.job_secrets == ("dvc", "host-environment")
+    assert pool.upload_secret == "runs"
     assert pool.limit("untrusted") == Limit(jobs=2, minutes=120)
     assert pool.limit("trusted") == Limit(jobs=4, minutes=1440)
     assert pool.limit("evaluation") == Limit(jobs=1, minutes=30)

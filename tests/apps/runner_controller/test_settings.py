@@ -4,6 +4,7 @@ import pytest
 
 from runner_controller.__main__ import main
 from runner_controller.settings import Settings, SettingsError
+from runner_controller.upload import Store
 
 GOOD = {"FORGE_KIND": "gitea", "FORGE_URL": "http://forge:3000/", "FORGE_REPOSITORY": "ml/platform"}
 
@@ -12,6 +13,15 @@ def test_defaults() -> None:
     settings = Settings.from_environment(GOOD)
     assert (settings.forge_url, settings.repository) == ("http://forge:3000", "ml/platform")
     assert (settings.trusted_ref, settings.port) == ("refs/heads/main", 8080)
+    assert settings.store is None
+
+
+def test_where_runs_leave_what_they_make() -> None:
+    facts = {"OBJECT_STORE_ENDPOINT": "http://store:7070", "AWS_REGION": "us-east-1", "DATA_BUCKET": "data"}
+    assert Settings.from_environment(GOOD | facts).store == Store("http://store:7070", "us-east-1", "data")
+    for name in ("AWS_REGION", "DATA_BUCKET"):
+        with pytest.raises(SettingsError, match=name):
+            Settings.from_environment(GOOD | facts | {name: ""})
 
 
 @pytest.mark.parametrize(

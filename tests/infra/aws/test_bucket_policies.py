@@ -42,14 +42,24 @@ def test_neither_readers_nor_writers_may_delete_a_version_or_manage_the_bucket()
     assert all(action.startswith("s3:Get") for action in found["Read"]["Action"])
 
 
-def test_s4_a_prefix_is_filled_by_one_and_closed_to_another() -> None:
-    policy = of_users("raw", writers=["w"], below={"in": ["m"]}, fills={"out": ["m"]}, closed={"out": ["w"]})
+def test_s4_a_prefix_is_filled_and_listed_by_those_it_names_alone() -> None:
+    policy = of_users(
+        "raw",
+        readers=["r"],
+        below={"in": ["m"]},
+        fills={"in": ["p", "r"], "out": ["m"]},
+        drops={"out": ["d"]},
+        lists=["in"],
+    )
     found = statements(policy)
     assert found["FillOut"]["Action"] == ["s3:GetObject", "s3:PutObject"]
-    assert found["FillOut"]["Resource"] == found["CloseOut"]["Resource"] == ["arn:aws:s3:::raw/out/*"]
+    assert found["FillOut"]["Resource"] == ["arn:aws:s3:::raw/out/*"]
     assert found["ReadIn"]["Resource"] == ["arn:aws:s3:::raw/in/*"]
-    assert (found["CloseOut"]["Effect"], found["CloseOut"]["Principal"]) == ("Deny", {"AWS": ["w"]})
-    assert found["List"]["Principal"] == {"AWS": ["m"]}
+    assert found["ListIn"]["Principal"] == {"AWS": ["m", "p"]}
+    assert found["ListIn"]["Condition"] == {"StringLike": {"s3:prefix": "in/*"}}
+    assert (found["DropOut"]["Action"], found["DropOut"]["Principal"]) == (["s3:PutObject"], {"AWS": ["d"]})
+    assert found["ReadList"]["Principal"] == {"AWS": ["r"]}
+    assert len(found) == 7
 
 
 def test_nobody_comes_without_tls() -> None:

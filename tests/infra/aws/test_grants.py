@@ -1,7 +1,11 @@
 """Jobs and pods get what they need at AWS, below their own prefixes, and nothing that deletes for good."""
 
+import hashlib
+import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,18 +14,21 @@ from moto import mock_aws
 
 from aws import grants, iam_documents
 from aws.owner import Owner
-from ci import apply, candidate, pipeline, plan, release, remote
-from ci.infrastructure import Infrastructure
+from ci import candidate, handover, infrastructure, pipeline, plan, release, remote
 from ci.store import Store
 from example import ACCOUNT, REGION, shared
-from forge import PullRequest
+from forge import WorkflowRun
 from iam_simulator import permits
+from mlplatform.objects import bundle
 from settings import ROOT
 
 OWNER = Owner("shared", ACCOUNT, REGION)
 DATA, MODELS = "arn:aws:s3:::data", "arn:aws:s3:::models"
 STATE = f"arn:aws:s3:::ml-platform-state-{ACCOUNT}"
 SHA, MD5 = "a" * 40, "0" * 32
+MADE = hashlib.md5(b"made", usedforsecurity=False).hexdigest()
+TRAINING = WorkflowRun(1, "train.yml", "pull_request", SHA, "completed", "success", "")
+PREVIEW = replace(TRAINING, id=2, workflow="preview.yml")
 RUNNER = [iam_documents.document(*grants.runner(DATA))]
 RELEASE = [iam_documents.document(*grants.release(DATA, MODELS, OWNER))]
 
@@ -87,47 +94,48 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Store, Store]]:
         yield found[0], found[1]
 
 
-def calls_of(job: grants.Job, data: Store, models: Store, monkeypatch: pytest.MonkeyPatch) -> Recorded:
+def calls_of(job: grants.Job, data: Store, models: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recorded:
     """Run every part of a job that talks to the object store, by the job's own code."""
     recorded = Recorded()
     line = pipeline.load(Files(), "ml")
-    data.put(f"{candidate.prefix(SHA)}ml/old.csv", b"left by an earlier run")
-    data.put(f"{candidate.prefix(SHA)}{line.lock_path}", b"schema: '2.0'\n")
-    data.put(plan.key(SHA), plan.Preview(commit=SHA, main=SHA, stacks={}).model_dump_json().encode())
+    made = tmp_path / "made"
+    made.write_bytes(b"made")
+    left = io.BytesIO()
+    bundle.write(left, {line.lock_path: b"schema: '2.0'\n"}, {MADE: made})
+    data.put(handover.key(TRAINING.id), left.getvalue())
+    data.put(handover.key(PREVIEW.id), plan.Preview(commit=SHA, main=SHA, stacks={}).model_dump_json().encode())
     for store in (data, models):
         recorded.watch(store)
     monkeypatch.setattr(remote.Store, "connect", lambda _: data)
     match job:
         case "train":
             assert remote.missing(Files(), "ml", {"a": MD5})
-            candidate.upload(data, SHA, {"ml/metrics.json": b"{}", line.lock_path: b"{}"})
+            handover.leave(data, "3", made, {})
         case "preview":
-            data.put(plan.key(SHA), b"{}")
+            handover.leave(data, "4", made, {})
         case "report":
             assert remote.missing(Files(), "ml", {"a": MD5})
-            with pytest.raises(candidate.CandidateError):
-                candidate.download(data, SHA, line)
-            data.get(f"{candidate.prefix(SHA)}{line.lock_path}", 100)
-            part = Infrastructure(None, data, True, "")  # type: ignore[arg-type] # the forge has no part in this
-            assert part._download(SHA)
-            assert part._download("b" * 40) is None
+            found = candidate.opened(data, TRAINING.id)
+            assert found
+            assert candidate.read(found, line).files
+            assert remote.take(Files(), "ml", {"a": MADE}, found, tmp_path / "scratch") == []
+            assert infrastructure.previewed(data, PREVIEW, SHA)
+            assert infrastructure.previewed(data, replace(PREVIEW, id=99), SHA) is None
         case "apply":
-            pull = PullRequest(1, "t", "", "", "a", False, True, "b", SHA, "owner/platform", "main", SHA)
-            assert apply.previewed(data, pull)
+            assert infrastructure.previewed(data, PREVIEW, SHA)
         case "release":
             assert remote.missing(Files(), "ml", {"a": MD5})
             models.put(release._archive_key(release.Inputs(MD5, "key", "dependencies")), b"")
     return recorded
 
 
-# What DVC 3.67 asks for when it pushes and pulls, with `verify`, taken from an S3 server's log.
+# What DVC 3.67 asks for when it pulls, with `verify`, taken from an S3 server's log.
 DVC = [
     ("s3:ListBucket", DATA, {}),  # the head of the bucket, and of what may be missing
     ("s3:ListBucket", DATA, {"s3:prefix": "dvc/files/"}),
     ("s3:ListBucket", DATA, {"s3:prefix": "dvc/files/md5/00/0"}),
     ("s3:GetObject", f"{DATA}/dvc/files/md5/00/{MD5}.dir", {}),
 ]
-DVC_PUSH = [("s3:PutObject", f"{DATA}/dvc/files/md5/00/{MD5}", {}), ("s3:AbortMultipartUpload", f"{DATA}/dvc/x", {})]
 # As crane pushes: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
 CRANE = [
     ("ecr:GetAuthorizationToken", "*", {}),
@@ -144,25 +152,25 @@ CRANE = [
         )
     ),
 ]
-OTHERS = {"train": [*DVC, *DVC_PUSH], "release": [*DVC, *CRANE]}
+OTHERS = {"train": DVC, "release": [*DVC, *CRANE]}
 
 
 @pytest.mark.parametrize("job", grants.USES)
 def test_s31_every_call_of_a_job_fits_its_grants(
-    job: grants.Job, stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+    job: grants.Job, stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     policies = RUNNER if job in grants.IN_RUNNER_PODS else RELEASE
-    calls = [*calls_of(job, *stores, monkeypatch).calls, *OTHERS.get(job, [])]
+    calls = [*calls_of(job, *stores, monkeypatch, tmp_path).calls, *OTHERS.get(job, [])]
     assert calls
     assert [call for call in calls if not permits(policies, *call)] == []
 
 
 @pytest.mark.parametrize("job", grants.USES)
 def test_s31_a_job_is_granted_nothing_that_it_does_not_call(
-    job: grants.Job, stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+    job: grants.Job, stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     called = set()
-    for action, resource, context in [*calls_of(job, *stores, monkeypatch).calls, *OTHERS.get(job, [])]:
+    for action, resource, context in [*calls_of(job, *stores, monkeypatch, tmp_path).calls, *OTHERS.get(job, [])]:
         if resource != "*" and not (action == "s3:ListBucket" and not context):
             where = context.get("s3:prefix") or resource.rpartition(":")[2].partition("/")[2]
             called.add((action, where.partition("/")[0]))
@@ -173,8 +181,8 @@ def test_s31_a_job_is_granted_nothing_that_it_does_not_call(
 LOOKED_AT: dict[str, set[tuple[str, str]]] = {
     "train": set(),
     "preview": set(),
-    "report": {("s3:ListBucket", "dvc"), ("s3:ListBucket", "previews")},
-    "apply": {("s3:ListBucket", "previews")},
+    "report": {("s3:ListBucket", "dvc"), ("s3:ListBucket", "runs")},
+    "apply": {("s3:ListBucket", "runs")},
     "release": set(),
 }
 
@@ -185,7 +193,7 @@ DENIED_TO_RUNNERS = [
     ("s3:PutObject", f"{DATA}/dvc-other/x", {}),
     ("s3:GetObject", f"{DATA}/other/x", {}),
     ("s3:DeleteObject", f"{DATA}/dvc/files/md5/00/{MD5}", {}),
-    ("s3:DeleteObject", f"{DATA}/previews/{SHA}.json", {}),
+    ("s3:DeleteObject", f"{DATA}/runs/1", {}),
     ("s3:DeleteObjectVersion", f"{DATA}/dvc/x", {}),
     ("s3:DeleteObjectVersion", f"{DATA}/runs/x", {}),
     ("s3:GetObjectVersion", f"{DATA}/dvc/x", {}),

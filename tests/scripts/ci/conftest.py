@@ -301,6 +301,9 @@ def _write_project(root: Path, prefix: str, files: Mapping[str, str]) -> None:
     copied = ".github", "scripts/ci", "scripts/lib/ci", "scripts/lib/forge", "src", "ml/src/digits", "ml/service"
     for folder in copied:
         shutil.copytree(ROOT / folder, root / folder, ignore=ignore)
+    # Parts of a program that is not here: with them the first push would start the jobs that apply it.
+    for part in ("network", "plugins"):
+        shutil.rmtree(root / "src" / "mlplatform" / part)
     # Without a declaration nothing is measured.
     (root / EVALUATE).unlink()
     for name in (f"requirements/{group}.txt" for group in ("ci", "evaluate", "ml", "release", "serve")):

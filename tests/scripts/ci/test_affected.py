@@ -1,10 +1,12 @@
 """Which stacks a change affects, and in which order they are applied."""
 
+import re
 from dataclasses import dataclass
 
 import pytest
 
-from ci.affected import Stack, affected, known
+from ci.affected import Stack, affected, is_program, known
+from settings import ROOT
 
 SHARED = Stack("shared", "")
 DEV, STAGING, PROD = (Stack(name, "shared") for name in ("dev", "staging", "prod"))
@@ -24,6 +26,17 @@ class Files:
         return sorted(path for path in self.content if path.startswith(f"{folder}/"))
 
 
+def test_what_the_program_imports_is_part_of_it() -> None:
+    imported = set()
+    for path in (ROOT / "infra").rglob("*.py"):
+        if is_program(path.relative_to(ROOT).as_posix()):
+            imported |= set(re.findall(r"^from (mlplatform[\w.]*)", path.read_text(), re.MULTILINE))
+    assert imported
+    for name in imported:
+        place = "src/" + name.replace(".", "/")
+        assert is_program(f"{place}/x.py"), f"{name}: add it to PROGRAM, and to the paths of preview.yml and apply.yml"
+
+
 @pytest.mark.parametrize(
     ("path", "names"),
     [
@@ -38,6 +51,8 @@ class Files:
         ("argocd/install/kustomization.yaml", ["shared", "dev", "staging", "prod"]),
         ("argocd/root.yaml", ["shared", "dev", "staging", "prod"]),
         ("requirements/ops.txt", ["shared", "dev", "staging", "prod"]),
+        ("src/mlplatform/network/egress.py", ["shared", "dev", "staging", "prod"]),
+        ("src/mlplatform/evaluation/score.py", []),
         ("Pulumi.yaml", ["shared", "dev", "staging", "prod"]),
         # The version of Argo CD that is installed.
         ("infra/toolchain/go/argocd/go.mod", ["shared", "dev", "staging", "prod"]),

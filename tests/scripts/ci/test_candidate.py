@@ -1,19 +1,22 @@
 """What training leaves, when whoever wrote it means no good: the real store, hostile objects."""
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ci import candidate, pipeline
+from ci import candidate, handover, pipeline, remote
 from ci.candidate import MOST_BYTES, MOST_FILES, CandidateError
 from ci.store import Store
 
 pytestmark = pytest.mark.tools
 
-SHA = "a" * 40
+# Far from those of the forge, with which other tests share the store.
+RUN = 2 * 10**9
 DVC_YAML = b"""
 stages:
   train:
@@ -25,7 +28,8 @@ stages:
 """
 
 
-COMMIT = {"ml/dvc.yaml": DVC_YAML, "ml/train.py": b"train", "ml/plots/old.csv": b"old"}
+CONFIG = b"[core]\n remote = storage\n['remote \"storage\"']\n url = s3://ml-data/candidates/dvc\n"
+COMMIT = {"ml/.dvc/config": CONFIG, "ml/dvc.yaml": DVC_YAML, "ml/train.py": b"train", "ml/plots/old.csv": b"old"}
 METRICS = b'{"accuracy": 0.9}'
 CURVES = b"epoch\n1\n"
 
@@ -53,7 +57,7 @@ LOCK = {
             "deps": [{"path": "train.py", "hash": "md5", "md5": md5(b"train")}],
             "outs": [
                 {"path": "metrics.json", "hash": "md5", "md5": md5(METRICS)},
-                {"path": "model", "hash": "md5", "md5": "1" * 32},
+                {"path": "model", "hash": "md5", "md5": md5(b"model")},
                 {"path": "plots", "hash": "md5", "md5": f"{md5(PLOTS)}.dir"},
             ],
         }
@@ -68,9 +72,33 @@ def store(object_store: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]
         monkeypatch.setenv(name, value)
     connected = Store.connect("ml-data")
     yield connected
-    for key in connected.sizes("runs/", 1000):
-        connected.client.delete_object(Bucket="ml-data", Key=key)
+    connected.delete(handover.key(RUN))
+    for name in (b"model", b"one", b"two"):
+        connected.delete(key(md5(name)))
     connected.client.close()
+
+
+def key(name: str) -> str:
+    return f"candidates/dvc/files/md5/{name[:2]}/{name[2:]}"
+
+
+def leave(store: Store, cache: Path, files: dict[str, bytes], *named: str) -> None:
+    """What a run leaves that has these objects in its cache."""
+
+    def has(name: str) -> bool:
+        return store.has(key(name))
+
+    stream = io.BytesIO()
+    candidate.write(stream, files, named, cache, has)
+    store.put(handover.key(RUN), stream.getvalue())
+
+
+def cached(cache: Path, content: bytes, name: str = "") -> str:
+    name = name or md5(content)
+    path = cache / "files" / "md5" / name[:2] / name[2:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return name
 
 
 @pytest.fixture
@@ -79,14 +107,21 @@ def line() -> pipeline.Pipeline:
 
 
 def accept(store: Store, line: pipeline.Pipeline) -> candidate.Candidate:
-    found = candidate.download(store, SHA, line)
-    assert found
+    left = candidate.opened(store, RUN)
+    assert left
+    found = candidate.read(left, line)
     candidate.check(found, Files(), line)
     return found
 
 
-def test_what_belongs_to_the_commit_is_accepted(store: Store, line: pipeline.Pipeline) -> None:
-    candidate.upload(store, SHA, GOOD)
+def take(store: Store, path: Path, name: str) -> list[str]:
+    left = candidate.opened(store, RUN)
+    assert left
+    return remote.take(Files(), "ml", {"ml/model": name}, left, path / "scratch")
+
+
+def test_what_belongs_to_the_commit_is_accepted(store: Store, line: pipeline.Pipeline, tmp_path: Path) -> None:
+    leave(store, tmp_path, GOOD)
 
     found = accept(store, line)
 
@@ -94,16 +129,67 @@ def test_what_belongs_to_the_commit_is_accepted(store: Store, line: pipeline.Pip
     assert found.over(Files()).files("ml/plots") == ["ml/plots/curves.csv"]
 
 
-def test_nothing_left_is_no_candidate(store: Store, line: pipeline.Pipeline) -> None:
-    candidate.upload(store, "b" * 40, GOOD)
-
-    assert candidate.download(store, SHA, line) is None
+def test_nothing_left_is_no_candidate(store: Store) -> None:
+    assert candidate.opened(store, RUN) is None
 
 
-def test_a_candidate_without_its_lock_is_none_yet(store: Store, line: pipeline.Pipeline) -> None:
-    candidate.upload(store, SHA, {"ml/metrics.json": METRICS})
+def test_a_candidate_without_its_lock_is_refused(store: Store, line: pipeline.Pipeline, tmp_path: Path) -> None:
+    leave(store, tmp_path, {"ml/metrics.json": METRICS})
 
-    assert candidate.download(store, SHA, line) is None
+    with pytest.raises(CandidateError, match=r"ml/dvc\.lock is missing"):
+        accept(store, line)
+
+
+def test_j_what_the_lock_names_is_taken_into_the_remote_by_hash(store: Store, tmp_path: Path) -> None:
+    name = cached(tmp_path, b"model")
+    leave(store, tmp_path, GOOD, name)
+
+    assert take(store, tmp_path, name) == []
+
+    assert store.get(key(name), 100) == b"model"
+    # What is there already does not travel again.
+    leave(store, tmp_path, GOOD, name)
+    left = candidate.opened(store, RUN)
+    assert left
+    assert not left.objects
+    assert take(store, tmp_path, name) == []
+
+
+def test_j_the_files_of_a_folder_are_taken_with_it(store: Store, tmp_path: Path) -> None:
+    one, two = cached(tmp_path, b"one"), cached(tmp_path, b"two")
+    listing = json.dumps([{"md5": one, "relpath": "1"}, {"md5": two, "relpath": "2"}]).encode()
+    name = cached(tmp_path, listing, f"{md5(listing)}.dir")
+    leave(store, tmp_path, GOOD, name)
+
+    assert take(store, tmp_path, name) == []
+
+    assert (store.get(key(one), 100), store.get(key(two), 100)) == (b"one", b"two")
+    store.delete(key(name))
+
+
+def test_s4_an_object_with_other_content_is_not_taken(store: Store, tmp_path: Path) -> None:
+    name = cached(tmp_path, b"forged", md5(b"model"))
+    leave(store, tmp_path, GOOD, name)
+
+    assert take(store, tmp_path, name) == [f"ml/model: object {name} is missing"]
+    assert not store.has(key(name))
+
+
+def test_s4_an_object_that_the_lock_does_not_name_is_not_taken(store: Store, tmp_path: Path) -> None:
+    name, more = cached(tmp_path, b"model"), cached(tmp_path, b"one")
+    leave(store, tmp_path, GOOD, name, more)
+
+    assert take(store, tmp_path, name) == []
+    assert not store.has(key(more))
+
+
+def test_s16_a_damaged_object_of_the_remote_is_replaced_by_what_the_run_made(store: Store, tmp_path: Path) -> None:
+    name = cached(tmp_path, b"model")
+    leave(store, tmp_path, GOOD, name)
+    store.put(key(name), b"rotten")
+
+    assert take(store, tmp_path, name) == []
+    assert store.get(key(name), 100) == b"model"
 
 
 @pytest.mark.parametrize(
@@ -128,9 +214,9 @@ def test_a_candidate_without_its_lock_is_none_yet(store: Store, line: pipeline.P
     ],
 )
 def test_hostile_candidates_are_refused(
-    store: Store, line: pipeline.Pipeline, files: dict[str, bytes], reason: str
+    store: Store, line: pipeline.Pipeline, files: dict[str, bytes], reason: str, tmp_path: Path
 ) -> None:
-    candidate.upload(store, SHA, {**GOOD, **files})
+    leave(store, tmp_path, {**GOOD, **files})
 
     with pytest.raises(CandidateError) as caught:
         accept(store, line)

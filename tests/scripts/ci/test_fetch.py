@@ -1,6 +1,7 @@
 """The two halves of job `evaluate`, as their containers run them, and what the gate finds then: no stand-ins."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -18,9 +19,12 @@ from ci.measurements import Measurements, Unmeasurable
 from ci.store import Store
 from ci.tree import CommitTree
 from mlplatform.evaluation.result import Evaluation, Measured, Refused, ResultError
+from mlplatform.objects import bundle
 
 pytestmark = pytest.mark.tools
 
+# Far from those of the forge, with which other tests share the store.
+RUN = 10**9
 PIPELINE = "stages: {train: {cmd: python train.py, deps: [train.py], outs: [model/model.onnx]}}\n"
 
 
@@ -75,10 +79,20 @@ class Place:
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
-    def measure(self, sha: str | None = None) -> str:
-        """What the job does after a training of this commit, or after a push to main."""
+    def leave(self, run: int, files: Mapping[str, str], *models: bytes) -> None:
+        """What a training run leaves."""
+        objects = {}
+        for model in models:
+            objects[md5(model)] = self.root.parent / md5(model)
+            objects[md5(model)].write_bytes(model)
+        stream = io.BytesIO()
+        bundle.write(stream, {path: text.encode() for path, text in files.items()}, objects)
+        self.store.put(f"runs/{run}", stream.getvalue())
+
+    def measure(self, sha: str | None = None, run: int = RUN) -> str:
+        """What the job does after this run's training of a commit, or after a push to main."""
         shutil.rmtree(self.root.parent / "evaluation", ignore_errors=True)
-        event = {"workflow_run": {"head_sha": sha}} if sha else {}
+        event = {"workflow_run": {"id": run, "head_sha": sha}} if sha else {}
         return self.run("fetch", event) + self.run("evaluate", event)
 
     def look(self, sha: str) -> Evaluation | None:
@@ -146,16 +160,29 @@ def test_s5_a_model_is_measured_beside_mains_and_once(place: Place) -> None:
 def test_s4_of_a_branch_only_the_hash_in_its_lock_is_read(place: Place) -> None:
     script = "# second\n"
     worse = measured_project.linear(240)
-    place.put(worse)
     sha = place.commit({"ml/train.py": script, "ml/src/toy/score.py": "raise SystemExit('run')\n"})
     # Not trained yet: the lock is main's.
     assert "main's evaluator" not in place.measure(sha)
     # What its training left counts where the head's own lock does not.
-    place.store.put(f"runs/{sha}/ml/dvc.lock", trained(worse, script)["ml/dvc.lock"].encode())
-    assert f"the candidate is measured: {md5(worse)}" in place.measure(sha)
-    # A head whose lock is fresh is measured by that, whatever somebody else leaves under its name.
-    place.store.put(f"runs/{place.git('rev-parse', 'main')}/ml/dvc.lock", trained(b"?")["ml/dvc.lock"].encode())
-    assert "is measured: " + md5(b"?") not in place.measure(place.git("rev-parse", "main"))
+    lock = {"ml/dvc.lock": trained(worse, script)["ml/dvc.lock"]}
+    place.leave(RUN + 2, lock, worse)
+    assert f"the candidate is measured: {md5(worse)}" in place.measure(sha, RUN + 2)
+    # A head whose lock is fresh is measured by that, whatever its run leaves.
+    place.leave(RUN + 3, {"ml/dvc.lock": trained(b"?")["ml/dvc.lock"]}, b"?")
+    assert "is measured: " + md5(b"?") not in place.measure(place.git("rev-parse", "main"), RUN + 3)
+    # And what another run leaves is nobody else's.
+    place.leave(RUN + 4, lock, worse)
+    assert md5(worse) not in place.measure(place.commit({"ml/train.py": "# third\n"}), RUN + 5)
+
+
+def test_s4_a_model_that_is_not_what_the_lock_says_is_not_measured(place: Place) -> None:
+    script, worse = "# second\n", measured_project.linear(240)
+    sha = place.commit({"ml/train.py": script})
+    place.leave(RUN + 6, {"ml/dvc.lock": trained(worse, script)["ml/dvc.lock"]}, worse)
+    content = place.store.get(f"runs/{RUN + 6}", 10**6).replace(worse, bytes(len(worse)))
+    place.store.put(f"runs/{RUN + 6}", content)
+    event = {"workflow_run": {"id": RUN + 6, "head_sha": sha}}
+    assert f"object {md5(worse)} holds other content" in place.run("fetch", event, expected=2)
 
 
 def test_s5_main_without_a_model_that_lies_anywhere_is_no_baseline(place: Place, good: bytes) -> None:

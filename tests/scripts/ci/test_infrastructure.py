@@ -105,6 +105,7 @@ def project(
     _empty(aws)
     ignored = shutil.ignore_patterns("__pycache__", "ansible", "images", "toolchain", "bootstrap")
     shutil.copytree(ROOT / "infra", found.root / "infra", ignore=ignored)
+    shutil.copytree(ROOT / "src", found.root / "src", ignore=ignored, dirs_exist_ok=True)
     (found.root / "infra" / "__main__.py").write_text(PROGRAM)
     for name in ("Pulumi.yaml", "requirements/ops.txt"):
         shutil.copy(ROOT / name, found.root / name)

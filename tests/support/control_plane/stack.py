@@ -26,10 +26,12 @@ from settings import ROOT
 PROGRAM = ("Pulumi.yaml", "argocd", "infra", "src")
 ROLES = {
     "pulumi": "userplus",
+    "data": "user",
     "dvc": "user",
     "release": "user",
     "evaluate": "user",
     "judge": "user",
+    "runs": "user",
     "test-set": "user",
 }
 

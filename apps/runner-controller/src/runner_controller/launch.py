@@ -14,7 +14,7 @@ from runner_controller import pod as pods
 from runner_controller.kube import KubeClient, KubeError
 from runner_controller.masking import Masker, secret_values
 from runner_controller.pod import Record
-from runner_controller.pools import Pool
+from runner_controller.pools import LONGEST_MINUTES, Pool
 from runner_controller.protocol import Result, RunnerClient, Task
 from runner_controller.report import Reporter
 from runner_controller.settings import Settings
@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 # How long a job may wait for an API server that is away; its log cannot say meanwhile what it waits for.
 _CREATE_SECONDS = 120
+# A job may wait for its place before it takes as long as a pool can give it.
+_UPLOAD_SECONDS = 2 * LONGEST_MINUTES * 60
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Launcher:
             record = pods.held(record)
         try:
             pod = await self._create("pods", pods.build_pod(record, pool))
-            payload = await self._create("secrets", pods.build_payload(record, task, job, pod))
+            upload = await self._upload(task, pool, verdict.trust)
+            payload = await self._create("secrets", pods.build_payload(record, task, job, pod, upload))
         except KubeError as error:
             await self._discard(record.pod)
             await self._refuse(task.id, client, f"the job's pod could not be created: {error}")
@@ -106,6 +109,18 @@ class Launcher:
         reporter = Reporter(client, record.task_id, transcript)
         return await supervise(record, self.kube, transcript, reporter, partial(self._called, record, queue))
 
+    async def _upload(self, task: Task, pool: Pool, trust: Trust) -> str:
+        """The address by which a run of a branch's code leaves what it made, or nothing; raises KubeError."""
+        run, store = task.context.get("run_id"), self.settings.store
+        if trust is not Trust.UNTRUSTED or not pool.upload_secret or store is None or not str(run).isdecimal():
+            return ""
+        credential = await self._secret(pool.upload_secret)
+        try:
+            return store.address(int(str(run)), credential, now(), _UPLOAD_SECONDS)
+        except KeyError:
+            _log.warning("Secret %s has no credential: runs cannot leave what they make", pool.upload_secret)
+            return ""
+
     async def _called(self, record: Record, queue: Queue) -> datetime:
         """Wait for the task's turn and let its Pod start; when that was."""
         if record.called is not None:
@@ -123,11 +138,14 @@ class Launcher:
         """What must not show in the log of a job that holds these Secrets."""
         values: list[str] = []
         for name in record.masked:
-            secret = await persistently(partial(self.kube.get, "secrets", name))
-            encoded = (secret or {}).get("data") or {}
-            data = {key: base64.b64decode(value).decode(errors="replace") for key, value in encoded.items()}
-            values += secret_values(data)
+            values += secret_values(await self._secret(name))
         return values
+
+    async def _secret(self, name: str) -> dict[str, str]:
+        """The values of a Secret by key; none where it is missing."""
+        secret = await persistently(lambda: self.kube.get("secrets", name))
+        encoded = (secret or {}).get("data") or {}
+        return {key: base64.b64decode(value).decode(errors="replace") for key, value in encoded.items()}
 
     async def _refuse(self, task_id: int, client: RunnerClient, reason: str) -> Result:
         """Fail a task without a Pod."""

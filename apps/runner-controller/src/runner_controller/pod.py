@@ -12,6 +12,7 @@ from runner_controller import cache
 from runner_controller.pools import DOMAIN, FETCH_CONTAINER, JOB_CONTAINER, Limit, Pool
 from runner_controller.protocol import Task, timestamp
 from runner_controller.trust import Trust, Verdict
+from runner_controller.upload import secret_part
 from runner_controller.workflow import Job
 
 MANAGED_BY = {"app.kubernetes.io/managed-by": "runner-controller", "app.kubernetes.io/component": "job"}
@@ -181,8 +182,9 @@ def build_pod(entry: Record, pool: Pool) -> dict[str, Any]:
     }
 
 
-def build_payload(entry: Record, task: Task, job: Job, pod: Mapping[str, Any]) -> dict[str, Any]:
-    """The Secret that tells the Pod what to do; owned by the Pod, so it goes with it."""
+def build_payload(entry: Record, task: Task, job: Job, pod: Mapping[str, Any], upload: str = "") -> dict[str, Any]:
+    """The Secret that tells the Pod what to do; owned by the Pod, so it goes with it. `upload`: the address by which
+    its run leaves what it made."""
     context = {key: value for key, value in task.context.items() if key not in _NOT_IN_CONTEXT}
     trusted = entry.trust == Trust.TRUSTED.value
     secrets = {key: value for key, value in task.secrets.items() if trusted or key.upper() not in _TOKEN_SECRETS}
@@ -195,6 +197,7 @@ def build_payload(entry: Record, task: Task, job: Job, pod: Mapping[str, Any]) -
         "checkout": asdict(job.checkout) if job.checkout else None,
         "secrets": {} if evaluation else secrets,
         "variables": dict(task.variables),
+        "upload": upload,
     }
     data = {
         "job.json": json.dumps(description),
@@ -218,10 +221,13 @@ def build_payload(entry: Record, task: Task, job: Job, pod: Mapping[str, Any]) -
 
 
 def payload_secrets(secret: Mapping[str, Any]) -> list[str]:
-    """The secret values in a payload Secret: the job's token and the forge's own secrets."""
+    """The secret values in a payload Secret: the job's token, the forge's own secrets, and what signs its upload."""
     data = {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
     values = [data["token"]] if data.get("token") else []
-    return values + list(json.loads(data.get("job.json", "{}")).get("secrets", {}).values())
+    description = json.loads(data.get("job.json", "{}"))
+    if signature := secret_part(description.get("upload", "")):
+        values.append(signature)
+    return values + list(description.get("secrets", {}).values())
 
 
 def _mount_payload(spec: dict[str, Any], container: dict[str, Any], secret: str, keys: list[str]) -> None:

@@ -22,6 +22,7 @@ _START_TIMEOUT = f"{DOMAIN}/start-timeout-seconds"
 _JOB_SECRETS = f"{DOMAIN}/job-secrets"
 _TRUSTED_SECRETS = f"{DOMAIN}/trusted-secrets"
 _FETCH_SECRET = f"{DOMAIN}/fetch-secret"
+_UPLOAD_SECRET = f"{DOMAIN}/upload-secret"
 
 
 # A day, as on the forge's hosted runners.
@@ -62,7 +63,8 @@ class Limit:
 @dataclass(frozen=True)
 class Pool:
     """A label with the pod that serves it and its limits; `job_secrets` are those that the template itself uses,
-    `fetch_secret` is what fetches for a job of class `evaluation`."""
+    `fetch_secret` is what fetches for a job of class `evaluation`, `upload_secret` what signs the address by which an
+    untrusted run leaves what it made."""
 
     label: str
     template: Mapping[str, Any] = field(repr=False)
@@ -72,6 +74,7 @@ class Pool:
     trusted_secrets: tuple[SecretGrant, ...]
     limits: Mapping[str, Limit]
     fetch_secret: str = ""
+    upload_secret: str = ""
 
     def limit(self, trust: str) -> Limit:
         """What a trust class gets; one that the pool does not name has all of it."""
@@ -99,6 +102,7 @@ def from_template(template: Mapping[str, Any]) -> Pool:
         job_secrets=tuple(_entries(name, annotations, _JOB_SECRETS, str)),
         trusted_secrets=tuple(_grant(name, entry) for entry in _entries(name, annotations, _TRUSTED_SECRETS, dict)),
         fetch_secret=annotations.get(_FETCH_SECRET, ""),
+        upload_secret=annotations.get(_UPLOAD_SECRET, ""),
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner_controller.upload import Store
+
 
 class SettingsError(Exception):
     """A variable is missing or wrong; the message names it and the fix."""
@@ -11,13 +13,15 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """`trusted_ref` is the protected branch whose workflows are trusted; `port` serves health and metrics."""
+    """`trusted_ref` is the protected branch whose workflows are trusted; `port` serves health and metrics; `store` is
+    where runs leave what they made, if anywhere."""
 
     forge_url: str
     repository: str
     trusted_ref: str
     registration_token_file: Path
     port: int
+    store: Store | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -42,7 +46,15 @@ class Settings:
                 environment.get("FORGE_RUNNER_TOKEN_FILE", "/var/run/secrets/ml-platform/forge-runner/token")
             ),
             port=int(port),
+            store=_store(environment),
         )
+
+
+def _store(environment: Mapping[str, str]) -> Store | None:
+    endpoint = environment.get("OBJECT_STORE_ENDPOINT", "")
+    if not endpoint:
+        return None
+    return Store(endpoint, _required(environment, "AWS_REGION"), _required(environment, "DATA_BUCKET"))
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:
