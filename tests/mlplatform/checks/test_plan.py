@@ -1,0 +1,90 @@
+"""Which jobs a change must pass, and that nothing of the repository is forgotten."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlplatform.checks.plan import ALL, CHECK, EVERYTHING, JOBS, RENDER, RULES, UNIT, of, plan
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ml/params.yaml",
+        "ml/digits/params.yaml",
+        "ml/dvc.lock",
+        "ml/metrics.json",
+        "ml/plots/curves.csv",
+        "ml/data/digits.dvc",
+        "docs/results/attacks.json",
+    ],
+)
+def test_b6_what_a_training_changes_starts_no_job(path: str) -> None:
+    assert plan([path]).jobs == ()
+
+
+def test_b6_a_digest_starts_no_job_and_any_other_change_of_an_overlay_does() -> None:
+    path = "apps/classifier/overlays/dev/kustomization.yaml"
+    assert plan([path], is_digest=lambda one: one == path).jobs == ()
+    assert plan([path]).jobs == (CHECK, RENDER)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "infra/local.py",
+        "src/mlplatform/checks/plan.py",
+        "scripts/lib/ci/report.py",
+        ".github/workflows/ci.yml",
+        "requirements/ci.txt",
+        "pyproject.toml",
+        "clusters/local/cluster.yaml",
+        "tests/support/live.py",
+        "tests/conftest.py",
+        "something/new",
+    ],
+)
+def test_b6_what_anything_may_depend_on_needs_everything(path: str) -> None:
+    assert plan([path]).jobs == JOBS
+    assert plan([path]).targets[UNIT] == (ALL,)
+
+
+def test_targets_of_several_paths_are_one_list_without_what_is_in_another() -> None:
+    found = plan(["apps/bot/src/merge_bot/bot.py", "apps/bot/base/deployment.yaml", "README.md"])
+    assert found.targets[UNIT] == (
+        "tests/apps",
+        "tests/attacks",
+        "tests/mlplatform/pulls",
+        "tests/test_readme.py",
+        "tests/test_tree.py",
+    )
+    assert plan(["README.md", "infra/local.py"]).targets[UNIT] == (ALL,)
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("tests/infra/test_local.py", "tests/infra/test_local.py"),
+        ("tests/infra/golden/local.urns", "tests/infra/golden"),
+        ("tests/e2e/conftest.py", "tests/e2e"),
+    ],
+)
+def test_a_changed_test_is_run(path: str, target: str) -> None:
+    assert of(path)[UNIT] == (target,)
+
+
+def test_a_text_of_a_folder_is_not_the_folder() -> None:
+    assert plan(["README.md"]).jobs == (UNIT,)
+    assert plan(["apps/README.md"]).jobs == (UNIT,)
+    assert plan(["README.md.txt"]).targets == EVERYTHING
+
+
+def test_every_target_and_every_rule_is_of_something_that_is_there() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    for pattern, targets in RULES:
+        assert [path for path in listed if of(path) == targets], pattern
+        for target in (one for some in targets.values() for one in some):
+            assert (ROOT / target).exists(), target
