@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from mlplatform.base_layer import locked
-from mlplatform.base_layer.environments import BaseLayerError, Environments, Place, locks, name_of
+from mlplatform.base_layer.environments import Environments, Place, locks, name_of
+from mlplatform.base_layer.folders import BaseLayerError
 from settings import ROOT, Paths
 
 SMALL = ROOT / "requirements" / "bootstrap.txt"
@@ -198,11 +199,11 @@ def test_d7_an_environment_that_no_lock_names_goes_after_two_weeks(cache: Path, 
         (layer.root / name).mkdir()
         (layer.root / f"{name}.json").write_text("{}")
         os.utime(layer.root / f"{name}.json", (time.time() - age * 86400,) * 2)
-    assert layer.forget([SMALL]) == [named]
+    assert layer.forget_locks([SMALL]) == [named]
     assert layer.find(other)
     assert layer.find(late)
     assert not (layer.root / named).exists()
     # Named today, it has its two weeks from now.
-    assert layer.forget([]) == []
+    assert layer.forget_locks([]) == []
     os.utime(layer.root / f"{late}.json", (time.time() - 15 * 86400,) * 2)
-    assert layer.forget([]) == [late]
+    assert layer.forget_locks([]) == [late]
