@@ -15,31 +15,34 @@ ALL = "tests"
 
 Targets = Mapping[str, tuple[str, ...]]
 
+# Where all tests of tier `render` lie.
+RENDERED = ("tests/apps", "tests/argocd")
+
 NOTHING: Targets = {}
-EVERYTHING: Targets = {CHECK: (), UNIT: (ALL,), RENDER: (ALL,)}
+EVERYTHING: Targets = {CHECK: (), UNIT: (ALL,), RENDER: RENDERED}
 _TEXT: Targets = {UNIT: ("tests/test_readme.py", "tests/test_tree.py")}
+
+# What trainings change: the quality gate judges it.
+TRAINED = ("ml/**/params.yaml", "ml/**/dvc.lock", "ml/**/metrics.json", "ml/**/plots/**", "**/*.dvc")
+# What `ci.yml` tells the forge to start no job for. A deployment changes the last.
+IGNORED = (*TRAINED, "apps/*/overlays/*/kustomization.yaml")
 
 # The first pattern that matches counts; whatever matches none needs everything. `*` stands for a part of a path, `**`
 # for any number of them.
 RULES: tuple[tuple[str, Targets], ...] = (
-    # What training and deployments change: the gate judges it.
-    ("ml/**/params.yaml", NOTHING),
-    ("ml/**/dvc.lock", NOTHING),
-    ("ml/**/metrics.json", NOTHING),
-    ("ml/**/plots/**", NOTHING),
-    ("**/*.dvc", NOTHING),
+    *((pattern, NOTHING) for pattern in TRAINED),
     ("docs/results/*", NOTHING),
     ("LICENSE", NOTHING),
     ("docs/CODEOWNERS", {UNIT: ("tests/mlplatform/pulls",)}),
     ("docs/**", _TEXT),
     ("*.md", _TEXT),
     ("**/*.md", _TEXT),
-    ("apps/*/overlays/**", {CHECK: (), RENDER: ("tests/apps", "tests/argocd")}),
+    ("apps/*/overlays/**", {CHECK: (), RENDER: RENDERED}),
     ("apps/bot/src/**", {CHECK: (), UNIT: ("tests/apps/bot", "tests/mlplatform/pulls")}),
     ("apps/runner-controller/src/**", {CHECK: (), UNIT: ("tests/apps/runner_controller",)}),
-    ("apps/**", {CHECK: (), UNIT: ("tests/apps", "tests/attacks"), RENDER: ("tests/apps", "tests/argocd")}),
-    ("argocd/**", {CHECK: (), UNIT: ("tests/argocd",), RENDER: ("tests/apps", "tests/argocd")}),
-    ("ml/**", {CHECK: (), UNIT: ("tests/ml", "tests/test_tree.py")}),
+    ("apps/**", {CHECK: (), UNIT: ("tests/apps", "tests/attacks"), RENDER: RENDERED}),
+    ("argocd/**", {CHECK: (), UNIT: ("tests/argocd",), RENDER: RENDERED}),
+    ("ml/**", {CHECK: (), UNIT: ("tests/ml", "tests/mlplatform/evaluation", "tests/scripts/ci", "tests/test_tree.py")}),
 )
 
 
@@ -75,12 +78,23 @@ def of(path: str) -> Targets:
     return next((targets for pattern, targets in RULES if _expression(pattern).fullmatch(path)), EVERYTHING)
 
 
+def is_started(paths: Iterable[str]) -> bool:
+    """Whether the forge starts jobs for a change of these paths."""
+    return not all(any(_expression(pattern).fullmatch(path) for pattern in IGNORED) for path in paths)
+
+
 def _of_tests(path: str) -> Targets:
-    """A test is run; what tests share may concern each of them."""
-    own = re.fullmatch(r".*/test_\w+\.py", path)
-    shared = path.startswith(("tests/support/", "tests/example/")) or path == "tests/conftest.py"
-    where = (path if own else ALL if shared else path.rpartition("/")[0],)
-    return {CHECK: (), UNIT: where, RENDER: where}
+    """A test is run; what tests share may concern each of them, what lies beside them those of its area."""
+    parts = path.split("/")
+    shared = len(parts) == 2 and not parts[1].startswith("test_")
+    if shared or path.startswith(("tests/support/", "tests/example/")):
+        return EVERYTHING
+    if re.fullmatch(r"test_\w+\.py", parts[-1]):
+        where = path
+    else:
+        where = "/".join(parts[:-1] if parts[-1] == "conftest.py" else parts[:2])
+    rendered = where.startswith(RENDERED)
+    return {CHECK: (), UNIT: (where,), **({RENDER: (where,)} if rendered else {})}
 
 
 def _least(targets: set[str]) -> tuple[str, ...]:

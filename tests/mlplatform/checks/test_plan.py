@@ -4,8 +4,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
-from mlplatform.checks.plan import ALL, CHECK, EVERYTHING, JOBS, RENDER, RULES, UNIT, of, plan
+from mlplatform.checks.plan import (
+    ALL,
+    CHECK,
+    EVERYTHING,
+    IGNORED,
+    JOBS,
+    RENDER,
+    RENDERED,
+    RULES,
+    UNIT,
+    is_started,
+    of,
+    plan,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -44,6 +58,7 @@ def test_b6_a_digest_starts_no_job_and_any_other_change_of_an_overlay_does() -> 
         "clusters/local/cluster.yaml",
         "tests/support/live.py",
         "tests/conftest.py",
+        "tests/something.txt",
         "something/new",
     ],
 )
@@ -68,12 +83,36 @@ def test_targets_of_several_paths_are_one_list_without_what_is_in_another() -> N
     ("path", "target"),
     [
         ("tests/infra/test_local.py", "tests/infra/test_local.py"),
-        ("tests/infra/golden/local.urns", "tests/infra/golden"),
+        ("tests/test_tree.py", "tests/test_tree.py"),
+        ("tests/infra/golden/local.urns", "tests/infra"),
+        ("tests/infra/policy/conftest.py", "tests/infra/policy"),
         ("tests/e2e/conftest.py", "tests/e2e"),
     ],
 )
-def test_a_changed_test_is_run(path: str, target: str) -> None:
-    assert of(path)[UNIT] == (target,)
+def test_a_changed_test_is_run_and_so_is_what_reads_what_lies_beside_it(path: str, target: str) -> None:
+    assert of(path) == {CHECK: (), UNIT: (target,)}
+
+
+def test_a_test_that_may_render_is_run_by_that_job_too() -> None:
+    assert of("tests/argocd/test_install.py")[RENDER] == ("tests/argocd/test_install.py",)
+
+
+def test_tests_that_render_lie_where_the_planner_looks_for_them() -> None:
+    command = ["git", "grep", "-l", "mark.render", "--", "tests"]
+    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+    found.remove("tests/mlplatform/checks/test_plan.py")
+    assert found
+    assert [path for path in found if not path.startswith(tuple(f"{one}/" for one in RENDERED))] == []
+
+
+def test_b6_the_forge_starts_no_job_for_just_what_main_says() -> None:
+    document = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    assert document[True]["pull_request"]["paths-ignore"] == list(IGNORED)
+    assert tuple(document["jobs"]) == JOBS
+    overlay = "apps/classifier/overlays/dev/kustomization.yaml"
+    assert not is_started(["ml/params.yaml", "ml/digits/dvc.lock", "ml/plots/curves.csv", "ml/data/x.dvc", overlay])
+    for path in ("ml/dvc.yaml", "ml/evaluation.yaml", "apps/classifier/overlays/dev/patch.yaml", "README.md"):
+        assert is_started(["ml/params.yaml", path])
 
 
 def test_a_text_of_a_folder_is_not_the_folder() -> None:
