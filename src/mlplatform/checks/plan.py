@@ -22,21 +22,31 @@ NOTHING: Targets = {}
 EVERYTHING: Targets = {CHECK: (), UNIT: (ALL,), RENDER: RENDERED}
 _TEXT: Targets = {UNIT: ("tests/test_readme.py", "tests/test_tree.py")}
 
-# What trainings change: the quality gate judges it.
-TRAINED = ("ml/**/params.yaml", "ml/**/dvc.lock", "ml/**/metrics.json", "ml/**/plots/**", "**/*.dvc")
+# What the quality gate judges by itself: what trainings change, and by which rules.
+JUDGED = (
+    "ml/**/params.yaml",
+    "ml/**/dvc.lock",
+    "ml/**/metrics.json",
+    "ml/**/plots/**",
+    "**/*.dvc",
+    "ml/**/evaluation.yaml",
+)
 # What `ci.yml` tells the forge to start no job for. A deployment changes the last.
-IGNORED = (*TRAINED, "apps/*/overlays/*/kustomization.yaml")
+IGNORED = (*JUDGED, "apps/*/overlays/*/kustomization.yaml")
 
 # The first pattern that matches counts; whatever matches none needs everything. `*` stands for a part of a path, `**`
 # for any number of them.
 RULES: tuple[tuple[str, Targets], ...] = (
-    *((pattern, NOTHING) for pattern in TRAINED),
+    *((pattern, NOTHING) for pattern in JUDGED),
     ("docs/results/*", NOTHING),
     ("LICENSE", NOTHING),
     ("docs/CODEOWNERS", {UNIT: ("tests/mlplatform/pulls",)}),
     ("docs/**", _TEXT),
     ("*.md", _TEXT),
     ("**/*.md", _TEXT),
+    # Facts of clusters on AWS: no other test knows them.
+    ("clusters/local/**", EVERYTHING),
+    ("clusters/*/**", {CHECK: (), UNIT: ("tests/clusters", "tests/github", "tests/infra/policy")}),
     ("apps/*/overlays/**", {CHECK: (), RENDER: RENDERED}),
     ("apps/bot/src/**", {CHECK: (), UNIT: ("tests/apps/bot", "tests/mlplatform/pulls")}),
     ("apps/runner-controller/src/**", {CHECK: (), UNIT: ("tests/apps/runner_controller",)}),

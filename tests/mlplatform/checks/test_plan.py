@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[3]
         "ml/metrics.json",
         "ml/plots/curves.csv",
         "ml/data/digits.dvc",
+        "ml/evaluation.yaml",
         "docs/results/attacks.json",
     ],
 )
@@ -65,6 +66,14 @@ def test_b6_a_digest_starts_no_job_and_any_other_change_of_an_overlay_does() -> 
 def test_b6_what_anything_may_depend_on_needs_everything(path: str) -> None:
     assert plan([path]).jobs == JOBS
     assert plan([path]).targets[UNIT] == (ALL,)
+
+
+def test_b6_the_facts_of_a_cluster_on_aws_concern_the_tests_that_judge_clusters() -> None:
+    assert plan(["clusters/dev/cluster.yaml"]).targets == {
+        CHECK: (),
+        UNIT: ("tests/clusters", "tests/github", "tests/infra/policy"),
+    }
+    assert plan(["clusters/Pulumi.dev.yaml"]).targets == EVERYTHING
 
 
 def test_targets_of_several_paths_are_one_list_without_what_is_in_another() -> None:
@@ -111,7 +120,7 @@ def test_b6_the_forge_starts_no_job_for_just_what_main_says() -> None:
     assert tuple(document["jobs"]) == JOBS
     overlay = "apps/classifier/overlays/dev/kustomization.yaml"
     assert not is_started(["ml/params.yaml", "ml/digits/dvc.lock", "ml/plots/curves.csv", "ml/data/x.dvc", overlay])
-    for path in ("ml/dvc.yaml", "ml/evaluation.yaml", "apps/classifier/overlays/dev/patch.yaml", "README.md"):
+    for path in ("ml/dvc.yaml", "apps/classifier/overlays/dev/patch.yaml", "README.md"):
         assert is_started(["ml/params.yaml", path])
 
 
