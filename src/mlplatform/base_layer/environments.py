@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from mlplatform.base_layer.tools import Tools
 GROUPS = ("ci", "evaluate", "ops", "release", "ml")
 # What the repository's own checks run in. Jobs of main make them: scripts/up has nobody wait for them.
 CHECKS = ("dev", "dev-ml")
+# Files of so many bytes are worth a look whether another environment has them.
+_LARGE = 2**20
 
 
 def key_of(lock: bytes) -> str:
@@ -51,6 +53,24 @@ class Environments(Folders):
         """Remove environments that no lock has named for long; returns their names."""
         return self.forget(name_of(lock) for lock in locks)
 
+    def share(self, name: str, recorded: Mapping[str, str]) -> int:
+        """Make large files of an environment one with the same ones of others, for torch takes gigabytes; returns the
+        bytes that this spares. What is not what its own manifest says is not shared."""
+        known: dict[str, Path] = {}
+        for other in self.names():
+            known |= {digest: self.root / other / path for path, digest in manifest.read(self.manifest(other)).items()}
+        spared = 0
+        for path, digest in recorded.items():
+            own, same = self.root / name / path, known.get(digest)
+            if same is None or own.is_symlink() or own.stat().st_size < _LARGE:
+                continue
+            if _is_executable(own) == _is_executable(same) and manifest.entry(same) == digest:
+                link = self.scratch / "same"
+                os.link(same, link)
+                link.replace(own)
+                spared += own.stat().st_size
+        return spared
+
     def _make(self, name: str, lock: Path) -> None:
         began = time.monotonic()
         say(f"making the environment {name}")
@@ -61,8 +81,9 @@ class Environments(Folders):
         uv.install()
         recorded = {}
         if self.hashed:
-            freeze(venv)
             recorded = manifest.of(venv)
+            self.share(name, recorded)
+            freeze(venv)
             # A machine that loses power must not remember the manifest and forget the files.
             os.sync()
         manifest.write(self.manifest(name), recorded)
@@ -161,3 +182,7 @@ def locks(root: Path, groups: Sequence[str] = GROUPS) -> list[Path]:
         if not path.is_file():
             raise BaseLayerError(f"{path} is missing: it names the packages of an environment; run scripts/lock")
     return found
+
+
+def _is_executable(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o111)

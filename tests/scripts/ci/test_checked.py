@@ -27,10 +27,10 @@ def overlay(letter: str) -> str:
     return f"resources: [../../base]\nimages:\n  - name: x\n    digest: sha256:{letter * 64}\n"
 
 
-def waiting(project: Project) -> dict[str, list[Any]]:
-    """All that waits, by workflow and event; training is no part of this."""
+def waiting(project: Project, expected: str) -> dict[str, list[Any]]:
+    """All that waits, by workflow and event, once what is expected does; training is no part of this."""
     found: dict[str, list[Any]] = {}
-    while task := project.runner.take(5):
+    while task := project.runner.take(3 if expected in found else 30):
         name = f"{task['context']['workflow']} {task['context']['event_name']}"
         after = task["context"]["event"].get("workflow_run") or {}
         if name == TRAIN or str(after.get("path")).startswith("train.yml@"):
@@ -48,13 +48,13 @@ def status(project: Project, sha: str) -> tuple[str, str]:
 
 def report(project: Project) -> None:
     """Do the report that the end of the jobs starts."""
-    [task] = waiting(project)[ENDED]
+    [task] = waiting(project, ENDED)[ENDED]
     project.run(task)
 
 
 def test_b6_a_head_is_checked_when_the_jobs_that_main_asks_for_have_passed(project: Project) -> None:
     pull = project.propose("code", {"infra/x.py": "x = 1\n"})
-    found = waiting(project)
+    found = waiting(project, REPORT)
     assert [task["context"]["workflow"] for task in found[CI]] == ["ci.yml"] * 3
     project.run(found[REPORT][0])
     assert status(project, pull.head_sha) == ("pending", "being checked: check, unit, render")
@@ -66,7 +66,7 @@ def test_b6_a_head_is_checked_when_the_jobs_that_main_asks_for_have_passed(proje
 
     # What follows changes nothing that a job looks at, so that the jobs that have passed count.
     head = project.push("code", {"ml/params.yaml": "other: 1\n"})
-    found = waiting(project)
+    found = waiting(project, REPORT)
     project.run(found[REPORT][0])
     assert status(project, head) == ("success", "passed: check, unit, render")
     for task in found[CI][:2]:
@@ -79,20 +79,20 @@ def test_b6_a_head_is_checked_when_the_jobs_that_main_asks_for_have_passed(proje
 
     # Of new code nothing has passed.
     head = project.push("code", {"infra/x.py": "x = 2\n"})
-    project.run(waiting(project)[REPORT][0])
+    project.run(waiting(project, REPORT)[REPORT][0])
     assert status(project, head)[0] == "pending"
 
 
 def test_b6_what_trainings_and_deployments_change_starts_no_job_and_waits_for_none(project: Project) -> None:
     files = {"ml/params.yaml": "a: 1\n", "ml/new.dvc": "outs: []\n", "ml/plots/x.csv": "1\n"}
     pull = project.propose("training", {**files, "apps/x/overlays/dev/kustomization.yaml": overlay("b")})
-    found = waiting(project)
+    found = waiting(project, REPORT)
     assert list(found) == [REPORT]
     project.run(found[REPORT][0])
     assert status(project, pull.head_sha) == NOTHING
 
     pull = project.propose("patch", {"apps/x/overlays/dev/kustomization.yaml": overlay("b") + "patches: []\n"})
-    found = waiting(project)
+    found = waiting(project, REPORT)
     assert list(found) == [REPORT]
     project.run(found[REPORT][0])
     state, text = status(project, pull.head_sha)
@@ -105,7 +105,7 @@ def test_b6_a_branch_cannot_take_a_job_away_unseen(project: Project) -> None:
     text = (ROOT / FILE).read_text()
     gutted = text.partition("\n  unit:")[0].replace("scripts/ci/checks check", "true") + "\n"
     pull = project.propose("gutted", {FILE: gutted, "infra/x.py": "x = 1\n"})
-    found = waiting(project)
+    found = waiting(project, REPORT)
     [check] = found[CI]
     project.finish(found[REPORT][0])
     project.finish(check)
@@ -115,13 +115,13 @@ def test_b6_a_branch_cannot_take_a_job_away_unseen(project: Project) -> None:
 
     project.git("rm", "--quiet", FILE)
     head = project.push("gutted", {"infra/x.py": "x = 2\n"})
-    project.run(waiting(project)[REPORT][0])
+    project.run(waiting(project, REPORT)[REPORT][0])
     assert status(project, head) == ("failure", f"this branch has no {FILE}: merge main into it")
 
 
 def test_b6_what_was_judged_before_main_had_checks_is_judged_anew_after_a_push_to_main(project: Project) -> None:
     pull = project.propose("training", {"ml/params.yaml": "a: 1\n"})
-    [opened] = waiting(project)[REPORT]
+    [opened] = waiting(project, REPORT)[REPORT]
     # As main's report did before.
     token = forge.Token(project.variables["BOT_TOKEN"])
     bot = forge.connect("gitea", project.variables["FORGE_URL"], project.name, token)
