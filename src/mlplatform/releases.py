@@ -6,6 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# An app's overlay of an environment that had none, as release writes it.
+NEW_OVERLAY = """apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources:
+  - ../../base
+images:
+  - name: {image}
+    digest: {digest}
+"""
 
 
 @dataclass(frozen=True, slots=True)

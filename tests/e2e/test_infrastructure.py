@@ -125,7 +125,7 @@ def test_a_change_is_previewed_and_its_merge_applied(
     assert "aws:ecr/lifecyclePolicy:LifecyclePolicy" in comment.body
     assert untagged_days(account) == {DAYS}
 
-    sha = live.merge(pull, SECONDS)
+    sha = live.merge(pull)
     state, description = judged(live, sha, f"apply/{STACK}")
     assert state == "success", description
     assert untagged_days(account) == {DAYS + 1}
@@ -139,6 +139,6 @@ def test_main_is_left_as_it_was(live: Platform, account: Emulator, opened: list[
     opened.append(live.propose("Keep untagged images as before", kept_days(DAYS), FILE))
     pull = opened[-1]
     assert judged(live, pull.head_sha, "infrastructure")[0] == "success"
-    sha = live.merge(pull, SECONDS)
+    sha = live.merge(pull)
     assert judged(live, sha, f"apply/{STACK}")[0] == "success"
     assert untagged_days(account) == {DAYS}

@@ -14,7 +14,7 @@ from live import Platform, eventually
 
 @pytest.fixture(scope="module")
 def pull(live: Platform) -> Iterator[PullRequest]:
-    opened = live.propose("Say more", lambda text: f"{text}\nMore.\n", "README.md")
+    opened = live.propose("Say more", lambda text: f"{text}\nMore.\n", "LICENSE")
     assert live.gate(opened)[0] == "success"
     yield opened
     if live.member.pull_request(opened.number).open:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ci.affected import affected, known
+from mlplatform.checks.plan import JOBS as PLANNED
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -51,7 +52,7 @@ JOBS = [(path, name) for path in WORKFLOWS for name in load(path)["jobs"]]
 
 
 def test_the_workflows_are_there() -> None:
-    assert {path.stem for path in WORKFLOWS} >= {"apply", "preview", "release", "report", "train"}
+    assert {path.stem for path in WORKFLOWS} >= {"apply", "ci", "preview", "release", "report", "train"}
 
 
 @pytest.mark.tools
@@ -118,13 +119,26 @@ def test_a_job_uses_what_both_forges_and_the_runner_offer(path: Path, name: str)
             assert "${{" not in step["run"]
 
 
-@pytest.mark.parametrize("name", ["preview.yml", "train.yml"])
+@pytest.mark.parametrize("name", ["ci.yml", "preview.yml", "train.yml"])
 def test_code_of_a_pull_request_gets_no_token_and_no_environment(name: str) -> None:
     path = named(name)
 
     assert set(load(path)["on"]) == {"pull_request"}
-    assert "environment" not in job(path)
+    for found in load(path)["jobs"].values():
+        assert "environment" not in found
+        assert found["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
     assert "secrets" not in path.read_text()
+
+
+def test_b6_each_job_of_ci_is_one_of_the_planners() -> None:
+    found = load(named("ci.yml"))["jobs"]
+
+    assert tuple(found) == PLANNED
+    for name, one in found.items():
+        # The status looks for a job by the name that the forge shows.
+        assert one["name"] == name
+        assert [step["run"] for step in one["steps"] if "run" in step] == [f"scripts/ci/checks {name}"]
+        assert "needs" not in one
 
 
 def test_the_gate_runs_from_main_for_every_pull_request() -> None:
@@ -134,7 +148,7 @@ def test_the_gate_runs_from_main_for_every_pull_request() -> None:
     # A filtered workflow would leave the required status unset.
     assert "paths" not in triggers["pull_request_target"]
     assert triggers["pull_request_target"]["branches"] == ["main"]
-    assert triggers["workflow_run"] == {"workflows": ["train", "preview", "evaluate"], "types": ["completed"]}
+    assert triggers["workflow_run"] == {"workflows": ["train", "preview", "evaluate", "ci"], "types": ["completed"]}
 
 
 def test_s5_models_are_measured_by_main_in_a_job_that_is_given_nothing() -> None:

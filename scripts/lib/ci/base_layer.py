@@ -14,7 +14,7 @@ from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, run
 from ci.store import Store
 from ci.tree import CommitTree, Tree
-from mlplatform.base_layer.environments import DAY, KEPT_SECONDS
+from mlplatform.base_layer.folders import DAY, KEPT_SECONDS
 from mlplatform.objects import folder
 from mlplatform.objects.verify import Entry, S3Reader
 

@@ -1,16 +1,7 @@
 """The image digest in a kustomize overlay."""
 
 from ci.document import DocumentError, mapping, parse_yaml, place, sequence
-from mlplatform.releases import DIGEST
-
-NEW = """apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources:
-  - ../../base
-images:
-  - name: {image}
-    digest: {digest}
-"""
+from mlplatform.releases import DIGEST, NEW_OVERLAY
 
 
 def path(app: str, stage: str) -> str:
@@ -43,7 +34,7 @@ def set_digest(text: bytes | None, image: str, new: str, source: str) -> bytes:
         raise ValueError(f"{new!r} is not of the form sha256:<64 hexadecimal digits>")
     old = digest(text, image, source)
     if text is None or old is None:
-        return NEW.format(image=image, digest=new).encode()
+        return NEW_OVERLAY.format(image=image, digest=new).encode()
     # Replaced as text, so that comments and order stay, and in this image's entry alone: another may be at the same.
     entries = sequence(mapping(parse_yaml(text, source), source).get("images"), f"{source}: images")
     number = next(at for at, entry in enumerate(entries) if entry.get("name") == image)

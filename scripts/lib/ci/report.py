@@ -1,8 +1,9 @@
 """Job `report`, always from main: judge a pull request in a status and one comment; commit what training left.
 
-The same for its infrastructure (`ci.infrastructure`), with a status and a comment of their own. Started by the pull
-request itself and again when its training or its preview ends. Each start looks at the facts (the head's files, what
-was left, main's metrics) and states what follows, so it does not matter which comes first or is repeated.
+The same for its infrastructure (`ci.infrastructure`), with a status and a comment of their own, and for the
+repository's own checks (`ci.checked`), with a status. Started by the pull request itself and again when its jobs end.
+Each start looks at the facts (the head's files, what was left, main's metrics) and states what follows, so it does not
+matter which comes first or is repeated.
 The head's files are read as git objects; nothing of them is executed.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from ci import (
     candidate,
+    checked,
     comment,
     deployments,
     environment,
@@ -34,7 +36,7 @@ from ci.measurements import Measurements
 from ci.metrics import Metrics
 from ci.store import Store
 from ci.tree import CommitTree
-from forge import Forge, PullRequest, Status, StatusState, WorkflowRun
+from forge import Forge, PullRequest, StatusState, WorkflowRun
 from mlplatform import releases
 from mlplatform.evaluation import judgement, scope
 from mlplatform.evaluation.declaration import FILE, Declaration
@@ -90,6 +92,7 @@ class Job:
             self._refuse(review, f"this branch shares no history with {MAIN}: start it from {MAIN}")
             return
         self._infrastructure(review, changed)
+        self._checked(review)
         if unreleased := self._unreleased(review, changed):
             self._refuse(review, "; ".join(unreleased[:5]))
         elif not pipeline.affected(changed, review.tree, FOLDER):
@@ -123,6 +126,11 @@ class Job:
     def _infrastructure(self, review: Review, changed: list[str]) -> None:
         part = infrastructure.Infrastructure(self.forge, self.store, self.has_aws, self.run_url)
         part.report(infrastructure.Change(review.pull, review.tree, review.main, review.sha, changed))
+
+    def _checked(self, review: Review) -> None:
+        base = self.repository.merge_base(review.main.commit, review.sha)
+        assert base is not None
+        checked.Checked(self.forge, self.repository, self.run_url).report(review.pull, base, review.sha)
 
     def _unaffected(self, review: Review) -> None:
         number = review.pull.number
@@ -198,6 +206,7 @@ class Job:
         print(f"committed {head} on {branch}")
         committed = dataclasses.replace(review, tree=CommitTree(self.repository, head))
         self._infrastructure(committed, self._changed(committed) or [])
+        self._checked(committed)
         self._judge(committed, line)
 
     def _judge(self, review: Review, line: pipeline.Pipeline) -> None:
@@ -336,22 +345,26 @@ def _ending(training: WorkflowRun) -> str:
     return f"training ended with {training.conclusion or 'an error'}: its log says why"
 
 
-def _waits(status: Status | None) -> bool:
-    """Whether the gate waits for a measurement, or for one of today's main."""
-    return status is not None and status.state == "pending" and status.description.startswith(judgement.UNMEASURED)
+def _waits(forge: Forge, sha: str) -> bool:
+    """Whether the gate waits for a measurement, or for one of today's main; or never said what it says today."""
+    status = forge.status(sha, CONTEXT)
+    if status is not None and status.state == "pending" and status.description.startswith(judgement.UNMEASURED):
+        return True
+    return forge.status(sha, checked.CONTEXT) is None
 
 
 def pull_requests(forge: Forge, payload: dict[str, Any]) -> list[PullRequest]:
     """The open pull requests into main that an event is about.
 
     A workflow run names its commit, the same way on every forge; a commit that is no longer any head has been followed
-    by a newer one, which is reported on by itself. A run of main's own measures, and concerns whoever waits for that.
+    by a newer one, which is reported on by itself. A run of main's own measures, and concerns whoever waits for that,
+    and whoever was judged before main had checks of its own.
     """
     if "workflow_run" in payload:
         started_by = payload["workflow_run"]
         found = forge.pull_requests(MAIN)
         if not str(started_by.get("event", "")).startswith("pull_request"):
-            return [pull for pull in found if _waits(forge.status(pull.head_sha, CONTEXT))]
+            return [pull for pull in found if _waits(forge, pull.head_sha)]
         return [pull for pull in found if pull.head_sha == str(started_by["head_sha"])]
     if "pull_request" not in payload:
         raise Failure(

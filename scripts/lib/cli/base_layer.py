@@ -4,7 +4,10 @@ import base64
 import copy
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +17,7 @@ from cli import git
 from cli.failure import Failure
 from cli.kube import Kubectl
 from cli.steps import Context
+from mlplatform.base_layer import tools
 from mlplatform.base_layer.environments import GROUPS, key_of
 from runner_controller import cache
 from settings import DOMAIN, ROOT, LocalCluster, Paths
@@ -118,6 +122,31 @@ def make(context: Context, cluster: LocalCluster, paths: Paths, locks: bytes) ->
         _delete(kubectl)
     forget_former(kubectl, layer.parent, context)
     return f"made {', '.join(wanted)}"
+
+
+def give_tools(paths: Paths) -> str:
+    """Copy the tools of the repository's own checks into the base layer; returns why that failed, or "".
+
+    Jobs of main may write there, so this is done with no more rights than they have: nothing of theirs leads elsewhere.
+    """
+    volume = paths.cache / "runner"
+    try:
+        owner = (volume / cache.BASE).lstat()
+    except FileNotFoundError:
+        return "there is no base layer yet"
+    account = [f"{owner.st_uid}:{owner.st_gid}"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "mlplatform.base_layer", "tools", *account],
+        input=json.dumps(tools.sources(paths.bin)),
+        env={"PYTHONPATH": str(ROOT / "src"), "PYTHONDONTWRITEBYTECODE": "1", "CACHE_DIR": str(volume)},
+        cwd="/",
+        capture_output=True,
+        text=True,
+    )
+    if not done.returncode:
+        return ""
+    said = done.stderr.splitlines()
+    return f"not copied, so jobs that need them fail: {said[-1] if said else f'status {done.returncode}'}"
 
 
 def forget_former(kubectl: Kubectl, volume: Path, context: Context) -> None:

@@ -13,14 +13,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cli import app, console, environments, evidence, lock, process, results, steps
+from cli import affected, app, console, environments, evidence, lock, process, results, steps
 from cli.failure import BadInput, Failure
+from mlplatform.base_layer.tools import PROGRAMS
+from mlplatform.checks.plan import CHECK, JOBS, RENDER
 from settings import ROOT, Paths
 
 _BUILT = ("tools", "render", "policy")
 _LIVE = ("host", "e2e")
 # Run by name before a change that concerns them is done; the command writes down how they ended.
 _NAMED = ("attacks", "faults", "upgrade", "providers")
+# In the place of tiers: what the checkout's changes need, as jobs of pull requests run it.
+AFFECTED = "affected"
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
@@ -110,19 +114,19 @@ def _of(group: str, named: str) -> list[str]:
 class Session:
     """One run of the verb: what was run, and what it came to."""
 
-    def __init__(self, paths: Paths, artifacts: Path, extra: Sequence[str] = ()) -> None:
-        self.paths, self.artifacts, self.extra = paths, artifacts, extra
+    def __init__(self, paths: Paths, artifacts: Path, extra: Sequence[str] = (), *, may_be_empty: bool = False) -> None:
+        self.paths, self.artifacts, self.extra, self.may_be_empty = paths, artifacts, extra, may_be_empty
         self.total = Count()
         self.problems: list[str] = []
         self._shown = console.out()
         self._parts: list[tuple[str, float]] = []
 
-    def pytest(self, tiers: Iterable[Tier]) -> None:
-        """Run the tests of `tiers`, those with the same needs together."""
+    def pytest(self, tiers: Iterable[Tier], targets: Sequence[str] = ()) -> None:
+        """Run the tests of `tiers`, those with the same needs together; only `targets` where they are given."""
         wanted = list(tiers)
         for group in _ENVIRONMENTS:
             chosen = [tier for tier in wanted if group in tier.environments]
-            arguments = selection(group, self.extra)
+            arguments = selection(group, [*self.extra, *targets])
             if chosen and arguments is not None:
                 self._pytest("+".join(tier.name for tier in chosen), group, arguments, chosen)
 
@@ -164,14 +168,14 @@ class Session:
             self.total += Count(failed=0 if self.total.failed else len(self.problems))
             shown.print(f"\nfailed: {', '.join(self.problems)}; logs and reports are in {self.artifacts}", markup=False)
         sys.stdout.write(f"\n{self.total}\n")
-        return 1 if self.problems or not self.total.passed else 0
+        return 1 if self.problems or not (self.total.passed or self.may_be_empty) else 0
 
 
 class Tools:
     """Makes the tools ready beside the fast tests."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self, log: Path, names: Sequence[str] = ()) -> None:
+        self._log, self._names = log, names
         self._failure: Failure | None = None
         self._thread = threading.Thread(target=self._make, name="tools", daemon=True)
         self._thread.start()
@@ -179,7 +183,7 @@ class Tools:
     def _make(self) -> None:
         try:
             with self._log.open("w", encoding="utf-8") as log:
-                process.stream([sys.executable, "-m", "toolchain", "install"], log)
+                process.stream([sys.executable, "-m", "toolchain", "install", *self._names], log)
         except Failure as failure:
             self._failure = failure
 
@@ -251,7 +255,41 @@ def _live(session: Session, tiers: list[Tier]) -> None:
         evidence.collect(session.paths, session.artifacts / "up")
 
 
+def run_affected(session: Session, jobs: Iterable[str], since: str | None) -> None:
+    """Run what the checkout's changes need of `jobs`. Raises BadInput and Failure."""
+    wanted = set(jobs)
+    needed = affected.since(ROOT, since)
+    chosen = [job for job in needed.jobs if job in wanted]
+    programs = PROGRAMS if RENDER in chosen else ("actionlint",) if CHECK in chosen else ()
+    # Tools that are there are taken as they are: a job has those of the base layer, and could make none.
+    if missing := [name for name in programs if not (session.paths.bin / name).exists()]:
+        session.heading("tools")
+        Tools(session.artifacts / "tools.log", missing).wait()
+    for job in chosen:
+        if job == CHECK:
+            session.command(CHECK, ROOT / "scripts" / "check")
+        else:
+            session.pytest([TIERS[job]], affected.targets(ROOT, needed.targets[job]))
+    if not chosen:
+        console.out().print("nothing of this change concerns the repository's own checks", markup=False)
+
+
+def _affected(arguments: argparse.Namespace) -> int:
+    jobs = [name for name in arguments.tiers if name != AFFECTED]
+    if unknown := set(jobs) - set(JOBS):
+        raise BadInput(f"affected has no part {', '.join(sorted(unknown))}", f"choose of: {', '.join(JOBS)}")
+    artifacts = evidence.folder()
+    evidence.clear(artifacts)
+    session = Session(Paths.from_environment(), artifacts, arguments.pytest, may_be_empty=True)
+    run_affected(session, jobs or JOBS, arguments.since)
+    return session.close()
+
+
 def _act(arguments: argparse.Namespace) -> int:
+    if AFFECTED in arguments.tiers:
+        return _affected(arguments)
+    if arguments.since is not None:
+        raise BadInput("--since is a part of affected", "scripts/test affected --since=COMMIT")
     if unknown := [name for name in arguments.tiers if name not in TIERS]:
         raise BadInput(f"there is no tier {', '.join(unknown)}", f"choose of: {', '.join(TIERS)}")
     paths, artifacts = Paths.from_environment(), evidence.folder()
@@ -282,9 +320,13 @@ def main() -> int:
         "Run the tests of the given tiers. Without any: all that need no cloud, on the platform that this sets up.\n"
         "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name, each with its result\n"
         f"written to docs/results: {', '.join(_NAMED)} (which builds Pulumi's\n"
-        "own Kubernetes provider first, in 15 minutes of one core).",
+        "own Kubernetes provider first, in 15 minutes of one core). `affected` runs what pull requests run: those of\n"
+        f"{', '.join(JOBS)} that the changes since main need, or the ones named beside it.",
     )
-    parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}")
+    parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}; or affected")
+    parser.add_argument(
+        "--since", metavar="COMMIT", help="with affected: the changes since there (default: since main)"
+    )
     argv = sys.argv[1:]
     # argparse has no notion of "the rest goes to pytest" beside other positionals.
     own, extra = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])

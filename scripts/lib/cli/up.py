@@ -215,7 +215,10 @@ class Setup:
         """So that the first job finds them; beside what else there is to wait for."""
         with people.main_of_forge(self.cluster, self.paths) as main:
             locks = base_layer.locks_of(main, "main", main.folder)
-        return base_layer.make(context, self.cluster, self.paths, locks)
+        note = base_layer.make(context, self.cluster, self.paths, locks)
+        if problem := base_layer.give_tools(self.paths):
+            context.say(f"the tools of checks: {problem}")
+        return note
 
     def _applications(self, context: Context) -> None:
         kubectl = Kubectl(self.paths)

@@ -1,40 +1,24 @@
-"""The Python environments of jobs: made once from a lock, at the place where they are used, and never changed.
+"""The Python environments of jobs: made once from a lock, at the place where they are used, and never changed."""
 
-An environment that has its manifest beside it is whole. One maker works at a time; the kernel lets go of its lock
-however it ends, and what it left without a manifest is removed by the next.
-"""
-
-import fcntl
 import hashlib
 import os
-import shutil
-import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlplatform.base_layer import locked, manifest
+from mlplatform.base_layer.folders import BaseLayerError, Folders, freeze, say
+from mlplatform.base_layer.tools import Tools
 
-# What jobs run in, the quickest to make first.
+# What the jobs of the loop run in, the quickest to make first.
 GROUPS = ("ci", "evaluate", "ops", "release", "ml")
-DAY = 24 * 3600
-# How long what main names no more is kept, for branches that still do.
-KEPT_SECONDS = 14 * DAY
-_SCRATCH = ".making"
-_SUFFIX = ".json"
-
-
-class BaseLayerError(Exception):
-    """An environment cannot be made; the message says what to do."""
-
-
-def say(text: str) -> None:
-    """A line of a job's log."""
-    print(text, file=sys.stderr, flush=True)
+# What the repository's own checks run in. Jobs of main make them: scripts/up has nobody wait for them.
+CHECKS = ("dev", "dev-ml")
+# Files of so many bytes are worth a look whether another environment has them.
+_LARGE = 2**20
 
 
 def key_of(lock: bytes) -> str:
@@ -48,105 +32,61 @@ def name_of(lock: Path, tag: str = sys.implementation.cache_tag) -> str:
 
 
 @dataclass(frozen=True)
-class Environments:
+class Environments(Folders):
     """The environments in one folder. `hashed`: their manifests hold hashes, and their files are made read-only."""
 
-    root: Path
     hashed: bool
-
-    def find(self, name: str) -> Path | None:
-        """The folder of a whole environment."""
-        return self.root / name if self._manifest(name).is_file() else None
 
     def make(self, locks: Iterable[Path]) -> list[str]:
         """Make those that are missing; returns their names. Raises BaseLayerError."""
         missing = {name: lock for lock in locks if not self.find(name := name_of(lock))}
         if not missing:
             return []
-        with self._alone():
+        with self.alone():
             # Another maker may have made them while this one waited.
             made = [name for name in missing if not self.find(name)]
             for name in made:
                 self._make(name, missing[name])
             return made
 
-    def check(self) -> dict[str, list[str]]:
-        """Hold every environment against its manifest, remove those that differ and say how, by name."""
-        with self._alone():
-            found = {}
-            for path in sorted(self.root.glob(f"*{_SUFFIX}")):
-                name = path.name.removesuffix(_SUFFIX)
-                try:
-                    wrong = manifest.problems(self.root / name, manifest.read(path))
-                except (OSError, ValueError) as error:
-                    wrong = [str(error)]
-                if wrong:
-                    found[name] = wrong
-                    self.remove(name)
-            return found
+    def forget_locks(self, locks: Iterable[Path]) -> list[str]:
+        """Remove environments that no lock has named for long; returns their names."""
+        return self.forget(name_of(lock) for lock in locks)
 
-    def forget(self, locks: Iterable[Path], seconds: float = KEPT_SECONDS) -> list[str]:
-        """Remove environments that no lock has named for so long, by this function's own calls; returns their names.
-
-        The manifest's time of change says when its environment was named last, for whoever made it named it then.
-        """
-        with self._alone():
-            named = {name_of(lock) for lock in locks}
-            removed = []
-            for path in sorted(self.root.glob(f"*{_SUFFIX}")):
-                name = path.name.removesuffix(_SUFFIX)
-                if name in named:
-                    os.utime(path)
-                elif time.time() - path.stat().st_mtime > seconds:
-                    self.remove(name)
-                    removed.append(name)
-            return removed
-
-    def remove(self, name: str) -> None:
-        """Remove an environment: first what says that it is whole."""
-        self._manifest(name).unlink(missing_ok=True)
-        _remove(self.root / name)
-
-    def _manifest(self, name: str) -> Path:
-        return self.root / f"{name}{_SUFFIX}"
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        # Whoever can open a file can lock it, also where he cannot write; so nobody may open it for reading.
-        with os.fdopen(os.open(self.root / ".lock", os.O_WRONLY | os.O_CREAT, 0o200), "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                say("another job makes environments: waiting for it")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            self._tidy()
-            try:
-                yield
-            finally:
-                _remove(self.root / _SCRATCH)
-
-    def _tidy(self) -> None:
-        """Remove what a maker left that was killed."""
-        for path in self.root.iterdir():
-            if path.name == _SCRATCH or (path.is_dir() and not self._manifest(path.name).exists()):
-                _remove(path)
+    def share(self, name: str, recorded: Mapping[str, str]) -> int:
+        """Make large files of an environment one with the same ones of others, for torch takes gigabytes; returns the
+        bytes that this spares. What is not what its own manifest says is not shared."""
+        known: dict[str, Path] = {}
+        for other in self.names():
+            known |= {digest: self.root / other / path for path, digest in manifest.read(self.manifest(other)).items()}
+        spared = 0
+        for path, digest in recorded.items():
+            own, same = self.root / name / path, known.get(digest)
+            if same is None or own.is_symlink() or own.stat().st_size < _LARGE:
+                continue
+            if _is_executable(own) == _is_executable(same) and manifest.entry(same) == digest:
+                link = self.scratch / "same"
+                os.link(same, link)
+                link.replace(own)
+                spared += own.stat().st_size
+        return spared
 
     def _make(self, name: str, lock: Path) -> None:
         began = time.monotonic()
         say(f"making the environment {name}")
-        venv, scratch = self.root / name, self.root / _SCRATCH
+        venv, scratch = self.root / name, self.scratch
         scratch.mkdir(exist_ok=True)
         uv = _Uv(lock, venv, scratch, self.hashed)
         uv.create()
         uv.install()
         recorded = {}
         if self.hashed:
-            _freeze(venv)
             recorded = manifest.of(venv)
+            self.share(name, recorded)
+            freeze(venv)
             # A machine that loses power must not remember the manifest and forget the files.
             os.sync()
-        manifest.write(self._manifest(name), recorded)
+        manifest.write(self.manifest(name), recorded)
         say(f"made the environment {name} in {time.monotonic() - began:.0f} s")
 
 
@@ -210,6 +150,10 @@ class Place:
         return Environments(self.mount / "environments", hashed=False)
 
     @property
+    def tools(self) -> Tools:
+        return Tools(self.mount / "base" / "tools")
+
+    @property
     def has_base(self) -> bool:
         return (self.mount / "base").is_dir()
 
@@ -240,23 +184,5 @@ def locks(root: Path, groups: Sequence[str] = GROUPS) -> list[Path]:
     return found
 
 
-def _freeze(folder: Path) -> None:
-    """Take away the right to write, so that nothing is changed by mistake."""
-    for top, folders, files in os.walk(folder, topdown=False):
-        for name in (*files, *folders):
-            path = Path(top, name)
-            if not path.is_symlink():
-                path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
-    folder.chmod(stat.S_IMODE(folder.stat().st_mode) & ~0o222)
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.is_dir():
-        for top, folders, _ in os.walk(path):
-            Path(top).chmod(0o700)
-            for name in folders:
-                if not Path(top, name).is_symlink():
-                    Path(top, name).chmod(0o700)
-        shutil.rmtree(path)
+def _is_executable(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o111)

@@ -11,7 +11,7 @@ _LINK = "-> "
 
 def of(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file below `folder`, or `-> target` for a link, by relative path. Links are not followed."""
-    return {path.relative_to(folder).as_posix(): _entry(path) for path in _files(folder)}
+    return {path.relative_to(folder).as_posix(): entry(path) for path in _files(folder)}
 
 
 def problems(folder: Path, recorded: Mapping[str, str], most: int = 5) -> list[str]:
@@ -23,7 +23,7 @@ def problems(folder: Path, recorded: Mapping[str, str], most: int = 5) -> list[s
         wanted = left.pop(name, None)
         if wanted is None:
             found.append(f"{name} was added")
-        elif _entry(path) != wanted:
+        elif entry(path) != wanted:
             found.append(f"{name} was changed")
         if len(found) == most:
             return found
@@ -57,7 +57,8 @@ def _files(folder: Path) -> list[Path]:
     )
 
 
-def _entry(path: Path) -> str:
+def entry(path: Path) -> str:
+    """What a manifest says of a file or link."""
     if path.is_symlink():
         return _LINK + str(path.readlink())
     with path.open("rb") as stream:

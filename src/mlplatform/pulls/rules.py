@@ -3,13 +3,16 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
 JUDGE = "ml-bot"
 PROPOSER = "ml-proposer"
 MERGER = "ml-merge"
+# The context of the repository's own checks, and the workflow without which main has none.
+CI = "ci"
+CI_WORKFLOW = ".github/workflows/ci.yml"
 PLATFORM = frozenset({JUDGE, PROPOSER, MERGER})
 
 # What protects, judges or deploys main. `*` stands for one part of a path; what ends with `/` means all below it.
@@ -23,8 +26,14 @@ OWNED = (
     "argocd/",
     "clusters/",
     "requirements/",
-    "pyproject.toml",
     "Pulumi.yaml",
+    # What decides which tests run, and how: the settings of pytest among it. Tests themselves may be anybody's.
+    "*.py",
+    "*.toml",
+    "*.ini",
+    "*.cfg",
+    "**/conftest.py",
+    "tests/support/",
     "docs/CODEOWNERS",
     "apps/*/base/",
     "apps/*/src/",
@@ -97,7 +106,7 @@ class Rules:
 
     people: People
     required: tuple[str, ...] = ("quality-gate",)
-    optional: tuple[str, ...] = ("ci", "infrastructure")
+    optional: tuple[str, ...] = (CI, "infrastructure")
     owned: tuple[str, ...] = OWNED
     owned_sections: tuple[str, ...] = OWNED_SECTIONS
     judge: str = JUDGE
@@ -108,6 +117,11 @@ class Rules:
     @property
     def contexts(self) -> tuple[str, ...]:
         return self.required + self.optional
+
+    def with_checks(self) -> "Rules":
+        """The rules where main has checks of its own: what they say is not optional."""
+        required = tuple(dict.fromkeys((*self.required, CI)))
+        return replace(self, required=required, optional=tuple(one for one in self.optional if one != CI))
 
     def owned_of(self, paths: tuple[str, ...], sections: tuple[str, ...]) -> tuple[str, ...]:
         """Those that ask for an owner's approval."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mlplatform.pulls.model import Comment, Pull, Review, Status, heads, on_record
-from mlplatform.pulls.rules import Rules
+from mlplatform.pulls.rules import CI, Rules
 
 APPROVED, CHANGES_REQUESTED = "APPROVED", "REQUEST_CHANGES"
 # With either the gate says that main's code cannot judge a change, and that an owner has to. A forge cuts long
@@ -156,11 +156,14 @@ def _changed_since(pull: Pull, rules: Rules, said: list[Status]) -> Comment | No
 
 
 def _judged_at(pull: Pull, rules: Rules, sha: str) -> datetime | None:
-    """Since when the head's whole judgement stands, `None` while it does not."""
+    """Since when what people approve of a head stands, `None` while it does not."""
     times = []
     for context in rules.contexts:
         found = _judgement(pull, rules, context, sha)
         if found is None and context in rules.optional:
+            continue
+        # Whether tests pass is nothing that people approve: it must stand when all is merged, not when they looked.
+        if context == CI and not (found and found.asks_an_owner):
             continue
         if found is None or not found.stands:
             return None

@@ -71,6 +71,24 @@ def test_infrastructure_counts_where_the_judge_judged_it(place: Place) -> None:
     assert "infrastructure: the preview failed" in place.missing(number)
 
 
+def test_b6_where_main_checks_itself_a_head_must_have_passed(place: Place) -> None:
+    number = place.open({".github/workflows/ci.yml": "name: ci\n", **CHANGE})
+    head = place.judge(number)
+    place.review(number, "owner")
+    assert place.merged(number), "a main of before has nobody who sets the status"
+
+    number = place.open({"ml/more.md": "more"}, branch="more")
+    head = place.judge(number)
+    place.review(number, "second")
+    assert place.missing(number).startswith(f"missing: ci: ml-bot has not judged {head[:10]} yet")
+    place.say(head, "success", "forged", user="member", context="ci")
+    assert "ci: ml-bot has not judged" in place.missing(number)
+    place.say(head, "failure", "unit failed: its log says why", context="ci")
+    assert "ci: unit failed" in place.missing(number)
+    place.say(head, "success", "passed: unit", context="ci")
+    assert place.merged(number), "the approval given before counts"
+
+
 def test_nobody_approved(place: Place) -> None:
     number = place.open(CHANGE)
     place.judge(number)

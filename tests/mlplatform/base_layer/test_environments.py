@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.base_layer import locked
-from mlplatform.base_layer.environments import BaseLayerError, Environments, Place, locks, name_of
+from mlplatform.base_layer import locked, manifest
+from mlplatform.base_layer.environments import Environments, Place, locks, name_of
+from mlplatform.base_layer.folders import BaseLayerError
 from settings import ROOT, Paths
 
 SMALL = ROOT / "requirements" / "bootstrap.txt"
@@ -189,6 +190,33 @@ def test_a_runner_without_a_base_layer_has_environments_of_its_own(variables: di
     assert "base layer" not in done.stderr
 
 
+def test_b6_what_another_environment_has_takes_no_room_twice_unless_it_was_changed(cache: Path) -> None:
+    layer = Place(cache).base
+    layer.scratch.mkdir(parents=True)
+    large = {
+        "same": b"1" * 2**20,
+        "poisoned": b"2" * 2**20,
+        "program": b"3" * 2**20,
+        "small": b"4",
+        "new": b"5" * 2**20,
+    }
+    for name in ("ml", "dev-ml"):
+        (layer.root / name).mkdir()
+        for file, content in large.items():
+            if (name, file) != ("ml", "new"):
+                (layer.root / name / file).write_bytes(content)
+    (layer.root / "dev-ml" / "program").chmod(0o755)
+    manifest.write(layer.manifest("ml"), manifest.of(layer.root / "ml"))
+    (layer.root / "ml" / "poisoned").write_bytes(b"x" * 2**20)
+    recorded = manifest.of(layer.root / "dev-ml")
+    assert layer.share("dev-ml", recorded) == 2**20
+    shared = [file for file in large if (layer.root / "dev-ml" / file).stat().st_nlink == 2]
+    assert shared == ["same"]
+    assert manifest.problems(layer.root / "dev-ml", recorded) == []
+    layer.remove("ml")
+    assert manifest.problems(layer.root / "dev-ml", recorded) == []
+
+
 def test_d7_an_environment_that_no_lock_names_goes_after_two_weeks(cache: Path, tmp_path: Path) -> None:
     layer = Place(cache).base
     layer.root.mkdir()
@@ -198,11 +226,11 @@ def test_d7_an_environment_that_no_lock_names_goes_after_two_weeks(cache: Path, 
         (layer.root / name).mkdir()
         (layer.root / f"{name}.json").write_text("{}")
         os.utime(layer.root / f"{name}.json", (time.time() - age * 86400,) * 2)
-    assert layer.forget([SMALL]) == [named]
+    assert layer.forget_locks([SMALL]) == [named]
     assert layer.find(other)
     assert layer.find(late)
     assert not (layer.root / named).exists()
     # Named today, it has its two weeks from now.
-    assert layer.forget([]) == []
+    assert layer.forget_locks([]) == []
     os.utime(layer.root / f"{late}.json", (time.time() - 15 * 86400,) * 2)
-    assert layer.forget([]) == [late]
+    assert layer.forget_locks([]) == [late]

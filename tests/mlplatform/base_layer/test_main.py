@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.base_layer.environments import GROUPS, Place, name_of
+from mlplatform.base_layer.environments import CHECKS, GROUPS, Place, name_of
 from settings import ROOT
 
 
@@ -22,7 +22,7 @@ def full(tmp_path: Path) -> Path:
     """A cache whose base layer has an environment for each lock of this checkout."""
     layer = Place(tmp_path).base.root
     layer.mkdir(parents=True)
-    for group in GROUPS:
+    for group in (*GROUPS, *CHECKS):
         name = name_of(ROOT / "requirements" / f"{group}.txt")
         (layer / name).mkdir()
         (layer / f"{name}.json").write_text("{}")
@@ -55,6 +55,34 @@ def test_a_runner_without_a_base_layer_has_nothing_to_check_and_nowhere_to_make(
     done = run(tmp_path, "make", ROOT)
     assert done.returncode == 2
     assert "cannot be written: only jobs that main defines may change the base layer" in done.stderr
+
+
+def test_b6_jobs_of_main_make_what_checks_run_in_and_scripts_up_does_not_wait_for_it(full: Path) -> None:
+    layer = Place(full).base
+    missing = name_of(ROOT / "requirements" / "dev.txt")
+    layer.remove(missing)
+    assert run(full, "make", ROOT).returncode == 0
+    assert layer.find(missing) is None
+    # No uv: it would be made now.
+    variables = {**os.environ, "CACHE_DIR": str(full), "PYTHONPATH": str(ROOT / "src"), "PATH": "/nowhere"}
+    command = [sys.executable, "-S", "-m", "mlplatform.base_layer", "check", ROOT]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    assert f"making the environment {missing}\nerror: uv cannot be started" in done.stderr
+
+
+def test_b6_the_nightly_check_removes_tools_that_were_changed(full: Path, tmp_path: Path) -> None:
+    (tmp_path / "program").write_text("program\n")
+    name = Place(full).tools.take({"kustomize/kustomize": str(tmp_path / "program")})
+    assert "tools" not in run(full, "check", ROOT).stderr
+    program = Place(full).tools.root / name / "kustomize" / "kustomize"
+    program.chmod(0o755)
+    program.write_text("another\n")
+    done = run(full, "check", ROOT)
+    assert done.returncode == 0
+    assert (
+        f"removed the tools {name}, which are not as they were copied: kustomize/kustomize was changed" in done.stderr
+    )
+    assert Place(full).tools.newest() is None
 
 
 def test_a_checkout_without_locks_is_refused(full: Path, tmp_path: Path) -> None:

@@ -67,6 +67,27 @@ def test_every_context_must_have_been_judged_before_the_approval() -> None:
     assert not ready(replace(GOOD, statuses=(*GOOD.statuses, late)), RULES).ready
 
 
+def test_b6_an_approval_counts_that_was_given_while_checks_ran_and_nothing_merges_before_they_passed() -> None:
+    rules = RULES.with_checks()
+
+    def checked(number: int, seconds: int, state: str, text: str) -> Status:
+        return Status(number, "a", "ml-bot", "ci", state, text, at(seconds))
+
+    running = checked(2, 10, "pending", "being checked: unit")
+    assert ready(GOOD, rules).missing == ("ci: ml-bot has not judged a yet",)
+    waiting = ready(replace(GOOD, statuses=(*GOOD.statuses, running)), rules)
+    assert (waiting.missing, waiting.only_waits) == (("ci: being checked: unit",), True)
+    passed = checked(3, 60, "success", "passed: unit")
+    verdict = ready(replace(GOOD, statuses=(*GOOD.statuses, running, passed)), rules)
+    assert (verdict.ready, verdict.approved_at) == (True, at(20))
+    # What main cannot judge is asked of an owner, after it was.
+    asked = replace(
+        GOOD, statuses=(*GOOD.statuses, checked(3, 60, "pending", ASKED)), reviews=(approved(1, 20, "owner"),)
+    )
+    assert "ci cannot judge this" in ready(asked, rules).missing[-1]
+    assert ready(replace(asked, reviews=(*asked.reviews, approved(2, 61, "owner"))), rules).ready
+
+
 def test_a_required_context_that_is_missing_is_named() -> None:
     [said] = ready(GOOD, replace(RULES, required=("quality-gate", "ci"), optional=())).missing[:1]
     assert said == "ci: ml-bot has not judged a yet"

@@ -73,6 +73,7 @@ DVC_CONFIG = """
     verify = true
 """
 EVALUATE = ".github/workflows/evaluate.yml"
+CHECKS = ".github/workflows/ci.yml"
 IGNORED = "/model\n/prepared\n__pycache__/\n"
 
 
@@ -144,7 +145,9 @@ class Project:
         self.git("checkout", "--quiet", "--detach", context["sha"], folder=folder)
         event = folder.parent / "event.json"
         event.write_text(json.dumps(context["event"]))
-        trusted = {"BOT_TOKEN": self.variables["BOT_TOKEN"]} if verb not in ("preview", "train") else {"BOT_TOKEN": ""}
+        trusted = (
+            {"BOT_TOKEN": self.variables["BOT_TOKEN"]} if verb not in ("ci", "preview", "train") else {"BOT_TOKEN": ""}
+        )
         emulator = {"AWS_ENDPOINT_URL": task.get("vars", {}).get("AWS_ENDPOINT_URL", "")}
         environment = {**os.environ, **self.variables, **trusted, **emulator}
         environment |= {"GITHUB_EVENT_PATH": str(event), "GITHUB_RUN_ID": str(context["run_id"])}
@@ -304,8 +307,9 @@ def _write_project(root: Path, prefix: str, files: Mapping[str, str]) -> None:
     # Parts of a program that is not here: with them the first push would start the jobs that apply it.
     for part in ("network", "plugins"):
         shutil.rmtree(root / "src" / "mlplatform" / part)
-    # Without a declaration nothing is measured.
-    (root / EVALUATE).unlink()
+    # Without a declaration nothing is measured, and of the repository's own code there is not enough to check.
+    for name in (EVALUATE, CHECKS):
+        (root / name).unlink()
     for name in (f"requirements/{group}.txt" for group in ("ci", "evaluate", "ml", "release", "serve")):
         (root / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, root / name)

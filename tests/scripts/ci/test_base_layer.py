@@ -25,6 +25,7 @@ train: {seed: 7, epochs: 4, batch_size: 64, learning_rate: 0.98, channels: 16, d
 evaluate: {parity_tolerance: 0.0001}
 gate: {tolerance: 0.005}
 """
+NAMES = ["ci", "dev", "dev", "evaluate", "ml", "ops", "release"]
 DATA = (b"zero\n", b"one\n")
 
 
@@ -71,14 +72,16 @@ def base(cache: Path) -> Iterator[Path]:
 def test_s3_the_nightly_job_completes_the_base_layer_and_replaces_what_is_not_as_it_was(
     new_project: Callable[[Mapping[str, str]], Project], cache: Path, base: Path
 ) -> None:
-    project = new_project({f"requirements/{group}.txt": SMALL for group in ("evaluate", "ml", "release")})
+    project = new_project(
+        {f"requirements/{group}.txt": SMALL for group in ("dev", "dev-ml", "evaluate", "ml", "release")}
+    )
     project.push("main", {"requirements/ops.txt": SMALL})
     project.drop("release.yml push", "nightly.yml push", *["apply.yml push"] * 4)
     (cache / "environments").unlink()
     project.variables["CACHE_DIR"] = str(cache)
     output = nightly(project)
     environments = sorted(path.stem for path in (base / "environments").glob("*.json"))
-    assert [name.partition("-")[0] for name in environments] == ["ci", "evaluate", "ml", "ops", "release"]
+    assert [name.partition("-")[0] for name in environments] == NAMES
     assert "the base layer has 3 objects that main names, 3 of them new" in output
     assert stored(base, DATA[0]).read_bytes() == DATA[0]
 

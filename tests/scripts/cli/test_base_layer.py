@@ -20,6 +20,7 @@ from cli.failure import Failure
 from cli.kube import Kubectl
 from cli.steps import Context
 from mlplatform.base_layer.environments import GROUPS, Environments, name_of
+from mlplatform.base_layer.tools import PROGRAMS, Tools
 from pod_sandbox import Node
 from runner_harness.cluster import Cluster, api_server
 from settings import ROOT, Paths, load_local
@@ -100,6 +101,52 @@ def test_where_all_is_there_only_what_a_killed_run_left_is_removed(tmp_path: Pat
     assert asked == (
         "delete pod/base-layer configmap/base-layer --namespace runner-controller --ignore-not-found --grace-period=5\n"
     )
+
+
+@pytest.fixture
+def host(tmp_path_factory: pytest.TempPathFactory) -> Paths:
+    """A host with tools and a base layer that belongs to jobs."""
+    root = tmp_path_factory.mktemp("host")
+    paths = Paths(root / "state", root / "cache")
+    for name in PROGRAMS:
+        program = paths.tools / name / "v1" / name
+        (program.parent / "manifests").mkdir(parents=True)
+        (program.parent / "manifests" / "install.yaml").write_text("kind: List\n")
+        program.write_text(name)
+        paths.bin.mkdir(exist_ok=True)
+        (paths.bin / name).symlink_to(program)
+    base = paths.cache / "runner" / "base"
+    base.mkdir(parents=True)
+    if os.geteuid() == 0:
+        os.chown(base, 1000, 1000)
+    for folder in (root, *root.parents):
+        if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    return paths
+
+
+def test_b6_the_tools_of_checks_are_copied_with_the_rights_of_jobs(host: Paths) -> None:
+    assert base_layer.give_tools(host) == ""
+    found = Tools(host.cache / "runner" / "base" / "tools").newest()
+    assert found
+    assert (found / "kustomize" / "kustomize").read_text() == "kustomize"
+    assert found.stat().st_uid == (1000 if os.geteuid() == 0 else os.geteuid())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can lose rights")
+def test_b6_a_link_that_a_job_left_leads_the_copy_nowhere(host: Paths, tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    link = host.cache / "runner" / "base" / "tools"
+    link.symlink_to(tmp_path)
+    assert "not copied, so jobs that need them fail: error: " in base_layer.give_tools(host)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_base_layer_or_a_tool_it_is_said(host: Paths) -> None:
+    (host.tools / "etcd" / "v1" / "etcd").unlink()
+    assert "etcd cannot be read: scripts/up makes the tools" in base_layer.give_tools(host)
+    (host.cache / "runner" / "base").rmdir()
+    assert base_layer.give_tools(host) == "there is no base layer yet"
 
 
 def test_the_pod_holds_no_secret_but_the_hosts_network_settings(template: dict[str, Any]) -> None:

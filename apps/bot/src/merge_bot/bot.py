@@ -17,7 +17,7 @@ from merge_bot.reader import Candidate, Reader
 from merge_bot.settings import Settings, secret
 from mlplatform.pulls import gitea
 from mlplatform.pulls.model import Push, pushes_of
-from mlplatform.pulls.rules import Rules
+from mlplatform.pulls.rules import CI_WORKFLOW, Rules
 from mlplatform.pulls.verdict import Verdict, ready
 
 READY = "ready"
@@ -56,6 +56,8 @@ class Bot:
         self._tries: Counter[str] = Counter()
         # Branches that did not merge with a main: asking again changes nothing until one of the two moves.
         self._conflicts: set[tuple[str, str]] = set()
+        # Whether main checks itself, by its commit.
+        self._checks = ("", False)
 
     def close(self) -> None:
         """Close the connections."""
@@ -63,16 +65,23 @@ class Bot:
 
     def turn(self) -> bool:
         """Look at everything once; whether there is more to do at once. Raises ForgeError and SettingsError."""
-        rules = self._settings.rules()
         main = self._reader.main()
         if not main:
             return False
+        rules = self._rules(main)
         pushes = self._activity.refresh()
         judged = [one for one in (self._judge(entry, main, pushes, rules) for entry in self._reader.open()) if one]
         self._health.open.set(len(judged))
         again = self._advance(judged, main, pushes, rules)
         self._audit.look(pushes, rules)
         return again
+
+    def _rules(self, main: str) -> Rules:
+        """What is asked now. A main from before the repository checked itself has nobody who sets that status."""
+        if self._checks[0] != main:
+            self._checks = (main, self._reader.has(CI_WORKFLOW, main))
+        rules = self._settings.rules()
+        return rules.with_checks() if self._checks[1] else rules
 
     def _judge(self, entry: dict[str, Any], main: str, pushes: list[Push], rules: Rules) -> _Judged | None:
         try:

@@ -36,6 +36,10 @@ class Reader:
         answer = self._api.find(f"branches/{MAIN}")
         return str(answer["commit"]["id"]) if answer else ""
 
+    def has(self, path: str, ref: str) -> bool:
+        """Whether a commit has a file."""
+        return self._file(path, ref) is not None
+
     def open(self) -> list[dict[str, Any]]:
         """The open pull requests into main, oldest first, as the forge gives them."""
         entries = [one for page in self._api.pages("pulls", {"state": "open"}, skip_big=True) for one in page]

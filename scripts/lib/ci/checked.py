@@ -1,0 +1,86 @@
+"""What the report says of the repository's own checks: the status `ci`.
+
+A part of job `report`, from main: main's planner says which jobs must have passed, the forge which have. Their code is
+the pull request's own; what guts it shows among its paths.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ci.failure import Unacceptable
+from ci.git import Repository
+from ci.tree import CommitTree
+from forge import Forge, PullRequest
+from mlplatform.checks import plan
+from mlplatform.checks.overlay import only_digests
+from mlplatform.checks.plan import Plan
+from mlplatform.checks.verdict import FILE, WORKFLOW, Job, Run, Verdict, judge
+
+CONTEXT = "ci"
+# Commits of a branch whose jobs may still count.
+MOST_COMMITS = 20
+
+
+def planned(repository: Repository, base: str, head: str) -> Plan:
+    """What the difference between two commits needs."""
+    before, after = CommitTree(repository, base), CommitTree(repository, head)
+
+    def is_digest(path: str) -> bool:
+        try:
+            return only_digests(path, before.read(path), after.read(path))
+        except Unacceptable:
+            return False
+
+    return plan.plan(repository.changed(base, head), is_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the report works with."""
+
+    forge: Forge
+    repository: Repository
+    run_url: str
+
+    def report(self, pull: PullRequest, base: str, head: str) -> None:
+        """Set the status of a head by what is known now. `base`: where the branch left main."""
+        found = self._verdict(pull, base, head)
+        print(f"{CONTEXT}: {found.state}: {found.text}")
+        self.forge.set_status(head, CONTEXT, found.state, found.text, found.url or self.run_url)
+
+    def _verdict(self, pull: PullRequest, base: str, head: str) -> Verdict:
+        needed = planned(self.repository, base, head).jobs
+        if needed and pull.is_from_fork(self.forge.repository):
+            text = f"forks are not checked here: a member pushes the branch to {self.forge.repository}"
+            return Verdict("failure", text)
+        changed = self.repository.changed(base, head)
+        if needed and not plan.is_started(changed):
+            path = next(path for path in changed if path.startswith("apps/"))
+            return Verdict("pending", f"main cannot judge {path}: an owner's approval is asked")
+        own = self._run(head) if needed else None
+        runs = self._runs(needed, base, head, own)
+        return judge(needed, runs, own, CommitTree(self.repository, head).read(FILE) is not None)
+
+    def _runs(self, needed: Sequence[str], base: str, head: str, own: Run | None) -> Mapping[str, list[Run]]:
+        """By job, the runs of the head and of the commits before it since which nothing that concerns it changed."""
+        found: dict[str, list[Run]] = {job: [own] if own else [] for job in needed}
+        listed = self.repository.git("rev-list", "--first-parent", f"--max-count={MOST_COMMITS}", head, f"^{base}")
+        for commit in listed.decode().split()[1:]:
+            changed = planned(self.repository, commit, head).jobs
+            concerned = [job for job in needed if job not in changed]
+            if not concerned:
+                break
+            if run := self._run(commit):
+                for job in concerned:
+                    found[job].append(run)
+        return found
+
+    def _run(self, sha: str) -> Run | None:
+        run = next((run for run in self.forge.workflow_runs(sha) if run.workflow == WORKFLOW), None)
+        if run is None:
+            return None
+        jobs = {
+            one.name: Job((one.conclusion or "failure") if one.status == "completed" else "", one.url)
+            for one in self.forge.jobs(run.id)
+        }
+        return Run(run.url, jobs)

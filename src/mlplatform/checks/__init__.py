@@ -1,0 +1,1 @@
+"""Which of the repository's own checks a change has to pass."""
