@@ -37,6 +37,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
         "evaluate": {"AWS_ACCESS_KEY_ID": "evaluate", "AWS_SECRET_ACCESS_KEY": secret("s3-evaluate-secret-key")},
         "forge-runner": {"token": secret("forge-runner-registration-token")},
         "host-environment": host.variables(paths),
+        "janitor": {"AWS_ACCESS_KEY_ID": "janitor", "AWS_SECRET_ACCESS_KEY": secret("s3-janitor-secret-key")},
         "judge": {"AWS_ACCESS_KEY_ID": "judge", "AWS_SECRET_ACCESS_KEY": secret("s3-judge-secret-key")},
         "proposer": {"token": secret("forge-proposer-token")},
         "release": {
@@ -100,6 +101,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
                         writers=["dvc"],
                         below={"dvc": ["evaluate"], "runs": ["evaluate"], "test": ["evaluate"]},
                         fills={"measurements": ["evaluate"], "test": ["test-set"]},
+                        prunes={prefix: ["janitor"] for prefix in ("dvc", "previews", "runs", "test")},
                         # Whatever a branch's code does: what main measures, and on what, is not its to see or write.
                         closed={"measurements": ["dvc"], "test": ["dvc"]},
                     ),

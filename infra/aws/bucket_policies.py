@@ -7,6 +7,8 @@ from aws.iam_documents import Statement, allow
 
 OF_BUCKETS = ("s3:GetBucketLocation", "s3:ListBucket")
 READ = ("s3:GetObject", "s3:GetObjectVersion", *OF_BUCKETS)
+READ_VERSION = ("s3:GetObject", "s3:GetObjectVersion")
+DELETE = ("s3:DeleteObject", "s3:DeleteObjectVersion")
 # Write never includes deleting a version: what was pushed once can be had again.
 WRITE = (*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
@@ -19,11 +21,13 @@ def of_users(
     writers: Sequence[str] = (),
     below: Mapping[str, Sequence[str]] | None = None,
     fills: Mapping[str, Sequence[str]] | None = None,
+    prunes: Mapping[str, Sequence[str]] | None = None,
     closed: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """For a store with users: these, and nobody else.
 
-    By prefix, `below`: who may read its objects only; `fills`: who may also write them; `closed`: to whom it is closed
+    By prefix, `below`: who may read its objects only; `fills`: who may also write them; `prunes`: who may delete
+    them and their old versions, and read no more of them than DVC's listings of folders; `closed`: to whom it is closed
     whatever else they may.
 
     Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too. It judges an
@@ -52,6 +56,13 @@ def of_users(
     known = {*administrators, *readers, *writers}
     if fills and (users := [user for user in listing if user not in known]):
         parts.append(allow("List", ["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"], principals=users))
+    for prefix, users in (prunes or {}).items():
+        below_it = f"arn:aws:s3:::{bucket}/{prefix}/*"
+        parts.append(allow(f"Prune{prefix.title()}", DELETE, [below_it], principals=users))
+        parts.append(allow(f"Look{prefix.title()}", READ_VERSION, [f"{below_it}.dir"], principals=users))
+    if pruning := sorted({user for users in (prunes or {}).values() for user in users}):
+        listed = ["s3:ListBucket", "s3:ListBucketVersions"]
+        parts.append(allow("ListVersions", listed, [f"arn:aws:s3:::{bucket}"], principals=pruning))
     parts += [
         {
             **allow(f"Close{prefix.title()}", ["s3:*"], [f"arn:aws:s3:::{bucket}/{prefix}/*"], principals=users),

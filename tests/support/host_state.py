@@ -18,6 +18,7 @@ SECRETS = (
     "registry-password",
     "s3-dvc-secret-key",
     "s3-evaluate-secret-key",
+    "s3-janitor-secret-key",
     "s3-judge-secret-key",
     "s3-pulumi-secret-key",
     "s3-release-secret-key",

@@ -122,7 +122,8 @@ def tidy(repository: git.Repository, source: git.Remote, forge: Forge, store: St
             # What is no object of DVC's is none of its business.
             _tidy(store, place, now, lambda key, prefix: (md5 := object_of(key, prefix)) is None or md5 in objects)
     except (BotoCoreError, ClientError) as error:
-        raise Failure(f"s3://{store.bucket}: {error}: is the object store up, and may this job delete there?") from None
+        advice = "scripts/status tells whether the object store is up; scripts/up makes the account that deletes"
+        raise Failure(f"s3://{store.bucket}: {error}: {advice}") from None
 
 
 def _tidy(store: Store, place: Place, now: datetime, keeps: Callable[[str, str], bool]) -> None:

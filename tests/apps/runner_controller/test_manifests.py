@@ -60,7 +60,7 @@ def test_gpu_pool_is_the_cpu_pools_pod_with_a_gpu(build: Callable[[str], list[di
     [template] = build("pools/gpu")
     pool = from_template(template)
     assert (pool.label, pool.max_concurrent, pool.start_timeout) == ("ml-gpu", 1, 900)
-    assert [grant.secret for grant in pool.trusted_secrets] == ["bot", "proposer", "judge", "release"]
+    assert [grant.secret for grant in pool.trusted_secrets] == ["bot", "proposer", "judge", "janitor", "release"]
     [job] = pool.template["spec"]["containers"]
     limits = {"cpu": "4", "memory": "5Gi", "ephemeral-storage": "12Gi", "nvidia.com/gpu": "1"}
     assert job["resources"]["limits"] == limits

@@ -133,12 +133,18 @@ def test_d17_nothing_goes_that_main_an_open_pull_request_or_a_tag_names(
     closed = project.propose("closed", {"ml/closed.dvc": pointer(bucket.put("closed pull request"))})
     project.member.close_pull_request(closed.number)
     project.member.delete_branch("closed")
+    # No pull request has these.
+    project.git("checkout", "--quiet", "main")
+    project.push("main", {"ml/a.dvc": pointer(bucket.put("main's last but one"))})
+    project.push("main", {"ml/a.dvc": pointer(bucket.put("main's newest"))})
     bucket.put("nobody")
     bucket.put("nobody's test set", folder="-test")
     wanted = {
         "file in main's folder",
         "main",
         "main named it once",
+        "main's last but one",
+        "main's newest",
         "main's test set",
         "tag",
         "open pull request",

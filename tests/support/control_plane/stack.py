@@ -30,6 +30,7 @@ ROLES = {
     "release": "user",
     "evaluate": "user",
     "judge": "user",
+    "janitor": "user",
     "test-set": "user",
 }
 
