@@ -37,6 +37,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
         "evaluate": {"AWS_ACCESS_KEY_ID": "evaluate", "AWS_SECRET_ACCESS_KEY": secret("s3-evaluate-secret-key")},
         "forge-runner": {"token": secret("forge-runner-registration-token")},
         "host-environment": host.variables(paths),
+        "janitor": {"AWS_ACCESS_KEY_ID": "janitor", "AWS_SECRET_ACCESS_KEY": secret("s3-janitor-secret-key")},
         "judge": {"AWS_ACCESS_KEY_ID": "judge", "AWS_SECRET_ACCESS_KEY": secret("s3-judge-secret-key")},
         "proposer": {"token": secret("forge-proposer-token")},
         "runs": {"AWS_ACCESS_KEY_ID": "runs", "AWS_SECRET_ACCESS_KEY": secret("s3-runs-secret-key")},
@@ -104,6 +105,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
                         fills={"dvc": ["data", "judge"], "measurements": ["evaluate"], "test": ["test-set"]},
                         drops={"runs": ["runs"]},
                         lists=["dvc", "test"],
+                        prunes={prefix: ["janitor"] for prefix in ("dvc", "previews", "runs", "test")},
                     ),
                 ),
                 "models": BucketArgs(

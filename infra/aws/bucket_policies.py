@@ -8,6 +8,8 @@ from aws.iam_documents import Statement, allow
 LIST = "s3:ListBucket"
 OF_BUCKETS = ("s3:GetBucketLocation", LIST)
 READ = ("s3:GetObject", "s3:GetObjectVersion", *OF_BUCKETS)
+READ_VERSION = ("s3:GetObject", "s3:GetObjectVersion")
+DELETE = ("s3:DeleteObject", "s3:DeleteObjectVersion")
 # Write never includes deleting a version: what was pushed once can be had again.
 WRITE = (*READ, "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
@@ -21,12 +23,14 @@ def of_users(
     below: Mapping[str, Sequence[str]] | None = None,
     fills: Mapping[str, Sequence[str]] | None = None,
     drops: Mapping[str, Sequence[str]] | None = None,
+    prunes: Mapping[str, Sequence[str]] | None = None,
     lists: Sequence[str] = (),
 ) -> str:
     """For a store with users: these, and nobody else.
 
     By prefix, `below`: who may read its objects only; `fills`: who may also write them, but not delete; `drops`: who
-    may write and not even read them. `lists`: the prefixes that the first two may list too.
+    may write and not even read them; `prunes`: who may delete them and their old versions, and read no more of them
+    than DVC's listings of folders. `lists`: the prefixes that the first two may list too.
 
     Once a bucket has a policy, versitygw asks nothing else: who manages the bucket must be in it too. It judges an
     upload by a form (POST) by the bucket alone, whatever key the form names, so what is granted of objects is granted
@@ -58,6 +62,13 @@ def of_users(
         parts.append(
             allow(f"List{prefix.title()}", [LIST], [f"arn:aws:s3:::{bucket}"], principals=users, condition=condition)
         )
+    for prefix, users in (prunes or {}).items():
+        below_it = f"arn:aws:s3:::{bucket}/{prefix}/*"
+        parts.append(allow(f"Prune{prefix.title()}", DELETE, [below_it], principals=users))
+        parts.append(allow(f"Look{prefix.title()}", READ_VERSION, [f"{below_it}.dir"], principals=users))
+    if pruning := sorted({user for users in (prunes or {}).values() for user in users}):
+        listed = ["s3:ListBucket", "s3:ListBucketVersions"]
+        parts.append(allow("ListVersions", listed, [f"arn:aws:s3:::{bucket}"], principals=pruning))
     return iam_documents.document(
         *(allow(sid, actions, resources, principals=users) for sid, users, actions, resources in granted if users),
         *parts,

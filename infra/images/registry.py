@@ -36,9 +36,20 @@ class Registry:
 
     def digest(self, repository: str, tag: str) -> str | None:
         """The digest behind a tag, or None where there is no such tag. Raises ImageError."""
+        return self._ask("HEAD", repository, tag)
+
+    def delete(self, repository: str, digest: str) -> None:
+        """Delete an image and the tags that name it; one that is gone already is fine. Raises ImageError.
+
+        Its blobs stay until the registry's garbage is collected.
+        """
+        self._ask("DELETE", repository, digest)
+
+    def _ask(self, method: str, repository: str, reference: str) -> str | None:
+        """The digest that the registry answers with, or None where it has no such image."""
         request = urllib.request.Request(
-            f"http://{self.host}/v2/{repository}/manifests/{tag}",
-            method="HEAD",
+            f"http://{self.host}/v2/{repository}/manifests/{reference}",
+            method=method,
             headers={"Accept": MANIFEST_TYPES, "Authorization": f"Basic {self._basic()}"},
         )
         # The registry is on this host: no proxy reaches it.

@@ -101,10 +101,12 @@ def test_a_job_uses_what_both_forges_and_the_runner_offer(path: Path, name: str)
     workflow = load(path)
     found = workflow["jobs"][name]
     # An identity that AWS knows, for those only that go there.
-    identity = {"id-token": "write"} if path.stem in ("preview", "apply") else {}
+    more = {"id-token": "write"} if path.stem in ("preview", "apply") else {}
+    if path.stem == "prune":
+        more = {"pull-requests": "read", "actions": "read"}
 
     assert workflow["permissions"] == {}
-    assert found["permissions"] == {"contents": "read", **identity}
+    assert found["permissions"] == {"contents": "read", **more}
     assert found["runs-on"] == "ml-cpu"
     assert found["timeout-minutes"] <= 60
     assert "concurrency" in workflow
@@ -139,6 +141,15 @@ def test_b6_each_job_of_ci_is_one_of_the_planners() -> None:
         assert one["name"] == name
         assert [step["run"] for step in one["steps"] if "run" in step] == [f"scripts/ci/checks {name}"]
         assert "needs" not in one
+
+
+def test_d17_what_deletes_old_data_is_started_by_the_clock_or_a_person_and_holds_the_jobs_token_alone() -> None:
+    path = named("prune.yml")
+
+    assert set(load(path)["on"]) == {"schedule", "workflow_dispatch"}
+    assert load(path)["on"]["workflow_dispatch"] is None
+    assert "environment" not in job(path)
+    assert "secrets" not in path.read_text()
 
 
 def test_the_gate_runs_from_main_for_every_pull_request() -> None:

@@ -31,6 +31,7 @@ SECRETS = {
     "s3-data-secret-key",
     "s3-dvc-secret-key",
     "s3-evaluate-secret-key",
+    "s3-janitor-secret-key",
     "s3-judge-secret-key",
     "s3-pulumi-secret-key",
     "s3-release-secret-key",

@@ -6,10 +6,15 @@ import re
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from images.catalog import images
+from images.errors import ImageError
+from images.registry import Registry
+from runner_harness.process import eventually
 from settings import ROOT, Cluster, Paths
 
 pytestmark = pytest.mark.host
@@ -61,6 +66,23 @@ def test_check_mode_works_and_changes_nothing(variables: dict[str, object]) -> N
     status, output = playbook("site.yml", "--check", "-v", **variables)
     assert status == 0, output[-3000:]
     assert changed(output) == 0, changes(output)
+
+
+def test_d17_collecting_garbage_leaves_the_registry_up_and_its_images_there(
+    variables: dict[str, object], platform: Paths, cluster: Cluster
+) -> None:
+    registry = Registry(cluster.registry.host, platform.secret("registry-password"), platform.bin / "crane")
+
+    def digests() -> dict[str, str | None]:
+        with suppress(ImageError):
+            return {one.path: registry.digest(one.repository, one.tag) for one in images().values() if one.pushed}
+        return {}
+
+    before = digests()
+    assert None not in before.values()
+    status, output = playbook("prune_registry.yml", **variables)
+    assert status == 0, output[-3000:]
+    assert eventually(digests, "the registry is up again") == before
 
 
 def test_another_state_directory_is_refused_before_any_change(

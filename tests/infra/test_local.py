@@ -285,6 +285,48 @@ def test_s4_no_job_with_a_branchs_code_reads_the_test_set_or_writes_a_measuremen
     assert judge.get_object(**target)["Body"].read() == b"1.0"
 
 
+def test_d17_the_account_that_prunes_deletes_below_its_prefixes_and_reads_listings_alone(applied: Stack) -> None:
+    janitor, owner = _s3(applied, "janitor"), _s3(applied, "pulumi")
+    keys = ("dvc/files/md5/aa/1", "test/files/md5/aa/1", "runs/7", "previews/7.json")
+    kept = ("measurements/pruned.json", "elsewhere")
+    for key in (*keys, *kept, "test/files/md5/aa/2.dir"):
+        owner.put_object(Bucket="ml-data", Key=key, Body=b"1")
+    seen = {one["Key"] for one in janitor.list_object_versions(Bucket="ml-data")["Versions"]}
+    assert seen >= {*keys, *kept}
+    for key in keys:
+        marker = janitor.delete_object(Bucket="ml-data", Key=key)
+        assert marker["DeleteMarker"]
+        for version in owner.list_object_versions(Bucket="ml-data", Prefix=key)["Versions"]:
+            janitor.delete_object(Bucket="ml-data", Key=key, VersionId=version["VersionId"])
+        janitor.delete_object(Bucket="ml-data", Key=key, VersionId=marker["VersionId"])
+        left = owner.list_object_versions(Bucket="ml-data", Prefix=key)
+        assert not left.get("Versions") and not left.get("DeleteMarkers")  # noqa: PT018
+    listing = {"Bucket": "ml-data", "Key": "test/files/md5/aa/2.dir"}
+    version = owner.list_object_versions(Bucket="ml-data", Prefix=listing["Key"])["Versions"][0]["VersionId"]
+    assert janitor.get_object(**listing)["Body"].read() == b"1"
+    assert janitor.get_object(**listing, VersionId=version)["Body"].read() == b"1"
+    for key in keys:
+        owner.put_object(Bucket="ml-data", Key=key, Body=b"1")
+        for refused in (
+            lambda key=key: janitor.get_object(Bucket="ml-data", Key=key),
+            lambda key=key: janitor.put_object(Bucket="ml-data", Key=key, Body=b""),
+        ):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                refused()
+    for key in kept:
+        version = owner.list_object_versions(Bucket="ml-data", Prefix=key)["Versions"][0]["VersionId"]
+        for which in ({}, {"VersionId": version}):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                janitor.delete_object(Bucket="ml-data", Key=key, **which)
+        # Of many at once, as of one.
+        many = {"Objects": [{"Key": key}, {"Key": f"dvc/../{key}"}]}
+        try:
+            janitor.delete_objects(Bucket="ml-data", Delete=many)
+        except ClientError as error:
+            assert "AccessDenied" in str(error)  # noqa: PT017
+        assert owner.get_object(Bucket="ml-data", Key=key)["Body"].read() == b"1"
+
+
 def test_drift_is_seen_by_refresh_and_mended_by_up(applied: Stack) -> None:
     path = "/api/v1/namespaces/runner-controller/configmaps/cluster-facts"
     applied.plane.patch(path, {"data": {"DATA_BUCKET": "elsewhere"}}).raise_for_status()

@@ -1,6 +1,7 @@
 """Whether DVC's remotes hold what a commit names."""
 
 import configparser
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from mlplatform.objects.verify import Entry, Reader, S3Reader
 
 # DVC takes an object for good when it is there.
 REPAIR = "scripts/repair-data puts it back where its content still is, else whoever has the file runs `dvc push` in ml/"
+_REMOTE = re.compile(r"'remote \"(.+)\"'")
 
 
 def location(tree: Tree, folder: str, name: str = "") -> tuple[str, str]:
@@ -23,6 +25,28 @@ def location(tree: Tree, folder: str, name: str = "") -> tuple[str, str]:
 
     Raises `DocumentError`.
     """
+    source, parser = _configuration(tree, folder)
+    try:
+        name = name or parser.get("core", "remote")
+        url = urlsplit(parser.get(f"'remote \"{name}\"'", "url"))
+    except configparser.Error as error:
+        what = f"remote {name}" if name else "default remote"
+        raise DocumentError(f"{source}: names no {what}: {' '.join(str(error).split())}") from None
+    if url.scheme != "s3" or not url.netloc:
+        raise DocumentError(f"{source}: the remote {name} is not s3://bucket/prefix")
+    return url.netloc, url.path
+
+
+def locations(tree: Tree, folder: str) -> dict[str, tuple[str, str]]:
+    """Bucket and prefix by name of every remote on S3 of the DVC project in `folder`. Raises `DocumentError`."""
+    _, parser = _configuration(tree, folder)
+    found = {name[1]: section for section in parser.sections() if (name := _REMOTE.fullmatch(section))}
+    on_s3 = [name for name, section in found.items() if parser.get(section, "url", fallback="").startswith("s3://")]
+    return {name: location(tree, folder, name) for name in on_s3}
+
+
+def _configuration(tree: Tree, folder: str) -> tuple[str, configparser.ConfigParser]:
+    """The path of DVC's configuration and its content. Raises `DocumentError`."""
     source = f"{folder}/.dvc/config"
     text = tree.read(source)
     if text is None:
@@ -32,14 +56,9 @@ def location(tree: Tree, folder: str, name: str = "") -> tuple[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(lines, source)
-        name = name or parser.get("core", "remote")
-        url = urlsplit(parser.get(f"'remote \"{name}\"'", "url"))
     except configparser.Error as error:
-        what = f"remote {name}" if name else "default remote"
-        raise DocumentError(f"{source}: names no {what}: {' '.join(str(error).split())}") from None
-    if url.scheme != "s3" or not url.netloc:
-        raise DocumentError(f"{source}: the remote {name} is not s3://bucket/prefix")
-    return url.netloc, url.path
+        raise DocumentError(f"{source}: cannot be read: {' '.join(str(error).split())}") from None
+    return source, parser
 
 
 def reader(tree: Tree, folder: str, name: str = "") -> S3Reader:

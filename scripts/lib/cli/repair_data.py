@@ -98,7 +98,7 @@ def store(cluster: Cluster, paths: Paths) -> Any:
     )
 
 
-def _with_objects_of(scratch: git.Repository) -> job_git.Repository:
+def with_objects_of(scratch: git.Repository) -> job_git.Repository:
     """The same repository for code that has no variables of its own: where it borrows objects stands in a file."""
     borrowed = scratch.variables["GIT_ALTERNATE_OBJECT_DIRECTORIES"]
     (scratch.folder / "objects" / "info" / "alternates").write_text(f"{borrowed}\n", encoding="utf-8")
@@ -110,7 +110,7 @@ def _act(arguments: argparse.Namespace) -> int:
     shown = console.out()
     with people.main_of_forge(cluster, paths) as main:
         commit = main.git("rev-parse", "main")
-        tree = CommitTree(_with_objects_of(main), commit)
+        tree = CommitTree(with_objects_of(main), commit)
         try:
             places = remotes(tree)
         except (document.DocumentError, declaration.DeclarationError) as error:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from runner_controller.pools import from_template
+from settings import ROOT
 
 APP = Path(__file__).resolve().parents[3] / "apps" / "runner-controller"
 DIGEST = f"sha256:{'a' * 64}"
@@ -56,11 +57,20 @@ def test_cluster_without_gpus_has_the_cpu_pool_only(build: Callable[[str], list[
     assert [from_template(template).label for template in templates] == ["ml-cpu"]
 
 
+def test_d17_the_account_that_deletes_is_given_to_one_workflow(
+    build: Callable[[str], list[dict[str, Any]]],
+) -> None:
+    [template] = [entry for entry in build("overlays/platform") if entry["kind"] == "PodTemplate"]
+    grants = {grant.secret: grant for grant in from_template(template).trusted_secrets}
+    workflows = [path.name for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    assert [name for name in workflows if grants["janitor"].applies_to(name)] == ["prune.yml"]
+
+
 def test_gpu_pool_is_the_cpu_pools_pod_with_a_gpu(build: Callable[[str], list[dict[str, Any]]]) -> None:
     [template] = build("pools/gpu")
     pool = from_template(template)
     assert (pool.label, pool.max_concurrent, pool.start_timeout) == ("ml-gpu", 1, 900)
-    assert [grant.secret for grant in pool.trusted_secrets] == ["bot", "proposer", "judge", "release"]
+    assert [grant.secret for grant in pool.trusted_secrets] == ["bot", "proposer", "judge", "janitor", "release"]
     [job] = pool.template["spec"]["containers"]
     limits = {"cpu": "4", "memory": "5Gi", "ephemeral-storage": "12Gi", "nvidia.com/gpu": "1"}
     assert job["resources"]["limits"] == limits

@@ -136,6 +136,11 @@ def test_d7_the_rotation_is_installed_with_systemd_and_goes_with_down() -> None:
     assert place in [task.get("ansible.builtin.file", {}).get("path") for task in removed]
 
 
+def test_d17_kubelet_removes_images_that_no_pod_uses_for_long() -> None:
+    text = (FOLDER / "roles" / "kubernetes" / "templates" / "kubelet.yaml.j2").read_text()
+    assert "\nimageMaximumGCAge: 720h\n" in text
+
+
 def test_d7_kubelet_rotates_the_logs_of_containers() -> None:
     text = (FOLDER / "roles" / "kubernetes" / "templates" / "kubelet.yaml.j2").read_text()
     assert "\ncontainerLogMaxFiles: 3\n" in text

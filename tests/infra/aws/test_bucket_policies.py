@@ -62,6 +62,16 @@ def test_s4_a_prefix_is_filled_and_listed_by_those_it_names_alone() -> None:
     assert len(found) == 7
 
 
+def test_d17_what_is_pruned_can_be_deleted_and_not_be_written_or_read_but_for_listings() -> None:
+    found = statements(of_users("raw", writers=["w"], prunes={"old": ["j"]}))
+    mine = {sid: item for sid, item in found.items() if item["Principal"] == {"AWS": ["j"]}}
+    assert {sid: (item["Action"], item["Resource"]) for sid, item in mine.items()} == {
+        "PruneOld": (["s3:DeleteObject", "s3:DeleteObjectVersion"], ["arn:aws:s3:::raw/old/*"]),
+        "LookOld": (["s3:GetObject", "s3:GetObjectVersion"], ["arn:aws:s3:::raw/old/*.dir"]),
+        "ListVersions": (["s3:ListBucket", "s3:ListBucketVersions"], ["arn:aws:s3:::raw"]),
+    }
+
+
 def test_nobody_comes_without_tls() -> None:
     assert statements(of_accounts("raw")) == {
         "OnlyWithTls": {

@@ -53,9 +53,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
             address = f"127.0.0.1:{free.getsockname()[1]}"
         folder = tmp_path / name
         (folder / "data").mkdir(parents=True)
-        configuration = (
-            f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {folder}/data}}}}\nhttp: {{addr: {address}}}\n"
-        )
+        storage = f"{{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}"
+        configuration = f"version: 0.1\nstorage: {storage}\nhttp: {{addr: {address}}}\n"
         if login:
             hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
             (folder / "htpasswd").write_text(f"{USER}:{hashed}\n")

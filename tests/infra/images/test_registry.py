@@ -23,6 +23,13 @@ def test_an_absent_tag_has_no_digest(registry: Registry) -> None:
 
 
 @pytest.mark.tools
+def test_d17_to_delete_an_image_that_is_gone_is_fine_and_a_refusal_is_said(registry: Registry) -> None:
+    registry.delete("pause", f"sha256:{'0' * 64}")
+    with pytest.raises(ImageError, match="refuses the login"):
+        replace(registry, password="wrong-one").delete("pause", f"sha256:{'0' * 64}")
+
+
+@pytest.mark.tools
 def test_a_wrong_password_is_said_without_showing_it(registry: Registry) -> None:
     with pytest.raises(ImageError, match="refuses the login of platform; secrets/registry-password") as caught:
         replace(registry, password="wrong-one").digest("pause", "1")

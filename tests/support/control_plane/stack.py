@@ -32,6 +32,7 @@ ROLES = {
     "evaluate": "user",
     "judge": "user",
     "runs": "user",
+    "janitor": "user",
     "test-set": "user",
 }
 

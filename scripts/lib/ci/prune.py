@@ -1,0 +1,153 @@
+"""Job `prune`, on main: remove from the data bucket what is old and what nobody names any more.
+
+Nobody means: no commit that leads to main, to the head of an open pull request or to a tag. `dvc gc` would not do: it
+knows no pull requests, it needs their branches' configuration, and what it deletes it does not look at again.
+"""
+
+import os
+import re
+from collections.abc import Callable, Collection, Generator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ci import environment, git, named, remote
+from ci.evidence import FOLDER, MAIN
+from ci.failure import Failure, run
+from ci.store import Store
+from ci.tree import CommitTree, Tree
+from forge import Forge
+from mlplatform.objects import prune
+from mlplatform.objects.prune import DAY, Version
+from mlplatform.objects.verify import FOLDER as LISTING
+from mlplatform.objects.verify import Limits, digest, key
+
+# What runs leave for the report, by the run or the commit that left it; without the data, it can be had again.
+LEFT = ("runs/", "previews/")
+LEFT_AGE = 14 * DAY
+OBJECT_AGE = 30 * DAY
+_MAIN, _PULLS = "refs/prune/main", "refs/prune/pulls"
+_OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What must stay: `objects` by MD5 (with `.dir` for a folder), `runs` by id of the run or by commit."""
+
+    objects: frozenset[str]
+    runs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A prefix of the bucket, all that lies below it, and how old what goes must be."""
+
+    prefix: str
+    age: timedelta
+    versions: list[Version]
+
+
+def object_of(place: str, prefix: str) -> str | None:
+    """The MD5 of the object of DVC's at a key, `None` where it is none."""
+    found = _OBJECT.fullmatch(place.removeprefix(prefix))
+    return found[1] + found[2] if found else None
+
+
+def run_of(place: str, prefix: str) -> str:
+    """The run or commit that left an object at a key: `runs/<run>/...`, `runs/<run>.tar`, `previews/<run>.json`."""
+    return re.split(r"[/.]", place.removeprefix(prefix), maxsplit=1)[0]
+
+
+def wanted(repository: git.Repository, source: git.Remote, forge: Forge) -> Wanted:
+    """What main, the open pull requests and the tags name. Raises `Failure`, `ForgeError`."""
+    pulls = forge.pull_requests()
+    heads = {pull.number: f"{_PULLS}/{pull.number}" for pull in pulls}
+    fetched = [f"+refs/pull/{number}/head:{ref}" for number, ref in heads.items()]
+    repository.fetch(source, f"+refs/heads/{MAIN}:{_MAIN}", "+refs/tags/*:refs/tags/*", *fetched)
+    objects = named.objects(repository, [_MAIN, "--tags", *heads.values()])
+    if not objects:
+        raise Failure(f"no commit of {MAIN} names any object of DVC's: is {FOLDER}/ still there?")
+    own = repository.git("rev-list", *heads.values(), f"^{_MAIN}", "--") if heads else b""
+    runs = {str(one.id) for pull in pulls for one in forge.workflow_runs(pull.head_sha)}
+    return Wanted(objects, frozenset({*runs, *own.decode().split(), *(pull.head_sha for pull in pulls)}))
+
+
+def in_folders(client: Any, bucket: str, places: Iterable[Place], names: Collection[str]) -> frozenset[str]:
+    """MD5s of the files in the folders among `names`, as any whole version of a folder's listing says."""
+    found: set[str] = set()
+    for place in places:
+        by_name: dict[str, list[Version]] = {}
+        for version in place.versions:
+            if (md5 := object_of(version.key, place.prefix)) and md5.endswith(LISTING) and md5 in names:
+                by_name.setdefault(md5, []).append(version)
+        for md5, versions in by_name.items():
+            contents = prune.contents(client, bucket, versions, Limits().listing)
+            whole = (one for one in contents if digest(_once(one)) == md5.removesuffix(LISTING))
+            if (listing := next(whole, None)) is None:
+                print(f"warning: {place.prefix}{md5[:2]}/{md5[2:]} is no listing of a folder, and never was: repair it")
+            else:
+                found |= {name.decode() for name in named.OBJECT.findall(listing)}
+    return frozenset(found)
+
+
+def _once(content: bytes) -> Generator[bytes, None, None]:
+    yield content
+
+
+def places(store: Store, tree: Tree) -> tuple[list[Place], list[Place]]:
+    """What runs left, and DVC's remotes, each with all that lies there now. Raises `DocumentError`."""
+    known = remote.locations(tree, FOLDER).values()
+    remotes = sorted({f"{key(prefix, '')}/" for bucket, prefix in known if bucket == store.bucket})
+
+    def seen(prefix: str, age: timedelta) -> Place:
+        return Place(prefix, age, prune.versions(store.client, store.bucket, prefix))
+
+    return [seen(prefix, LEFT_AGE) for prefix in LEFT], [seen(prefix, OBJECT_AGE) for prefix in remotes]
+
+
+def tidy(repository: git.Repository, source: git.Remote, forge: Forge, store: Store, now: datetime) -> None:
+    """Remove what may go; nothing does where what is wanted cannot all be found out. Raises `Failure`, `ForgeError`."""
+    commit = repository.commit("HEAD")
+    assert commit is not None
+    try:
+        # First: what is named from here on is there already, or is too young to go.
+        left, remotes = places(store, CommitTree(repository, commit))
+        stays = wanted(repository, source, forge)
+        objects = stays.objects | in_folders(store.client, store.bucket, remotes, stays.objects)
+        for place in left:
+            _tidy(store, place, now, lambda key, prefix: run_of(key, prefix) in stays.runs)
+        for place in remotes:
+            # What is no object of DVC's is none of its business.
+            _tidy(store, place, now, lambda key, prefix: (md5 := object_of(key, prefix)) is None or md5 in objects)
+    except (BotoCoreError, ClientError) as error:
+        advice = "scripts/status tells whether the object store is up; scripts/up makes the account that deletes"
+        raise Failure(f"s3://{store.bucket}: {error}: {advice}") from None
+
+
+def _tidy(store: Store, place: Place, now: datetime, keeps: Callable[[str, str], bool]) -> None:
+    what = prune.due(place.versions, lambda key: keeps(key, place.prefix), place.age, now)
+    prune.carry_out(store.client, store.bucket, what)
+    counts = f"{len(what.hidden)} objects deleted, {len(what.removed)} old versions removed for good"
+    print(f"s3://{store.bucket}/{place.prefix}: {counts}")
+    for name in what.hidden:
+        print(f"  deleted {name}")
+
+
+def main() -> None:
+    if not os.environ.get("OBJECT_STORE_ENDPOINT"):
+        print("no job may delete in this bucket, which is not the platform's own store: nothing to do")
+        return
+    place, token = environment.Place.from_variables(), environment.token()
+    store = Store.connect(environment.require("DATA_BUCKET"))
+    client = place.connect(token)
+    try:
+        source = git.Remote(place.clone_url, token)
+        tidy(git.Repository(environment.ROOT), source, client, store, datetime.now(UTC))
+    finally:
+        client.close()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,177 @@
+"""Remove what is old and unused on this machine: images of the registry, and environments and tools of the cache."""
+
+import argparse
+import json
+import shutil
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import forge
+from ci import named
+from ci.failure import Failure as JobFailure
+from cli import ansible, app, console, lock, people
+from cli.down import human, size
+from cli.failure import BadInput, Failure
+from cli.repair_data import with_objects_of
+from cli.steps import Runner, Step
+from forge import ForgeError
+from images.catalog import images as catalog
+from images.errors import ImageError
+from images.registry import Registry
+from mlplatform.base_layer.environments import key_of
+from mlplatform.host import folders
+from mlplatform.host.leftovers import Cache
+from mlplatform.registry import prune as registry
+from settings import ROOT, Cluster, Paths
+from toolchain import load
+
+AGE = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What may go."""
+
+    images: list[registry.Image]
+    folders: list[Path]
+
+
+def data(paths: Paths) -> Path:
+    """Where the registry keeps its images."""
+    return paths.state / "registry" / "data"
+
+
+def named_images(cluster: Cluster, paths: Paths) -> set[str]:
+    """What must stay: digests that commits name which lead to main, an open pull request or a tag; the platform's own
+    images as `repository:tag` and, as they were brought here last, by digest. Raises Failure, SettingsError.
+    """
+    account, url = people.administrator(paths), cluster.forge.clone_url
+    credentials = forge.Password(account.user, account.password)
+    try:
+        place = cluster.forge
+        with closing(forge.connect(place.kind, place.url, place.repository, credentials)) as client:
+            heads = {f"refs/pull/{pull.number}/head": f"refs/pulls/{pull.number}" for pull in client.pull_requests()}
+        with people.main_of_forge(cluster, paths) as scratch:
+            fetched = [f"+{theirs}:{ours}" for theirs, ours in heads.items()]
+            scratch.git("fetch", "--quiet", url, "+refs/tags/*:refs/tags/*", *fetched)
+            found = named.images(with_objects_of(scratch), ["refs/heads/main", "--tags", *heads.values()])
+    except (ForgeError, JobFailure) as error:
+        raise Failure(
+            f"what is in use cannot be told: {error}", "scripts/status tells whether the forge is up"
+        ) from None
+    try:
+        brought = json.loads((paths.state / "images.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Failure(f"{paths.state / 'images.json'}: cannot be read: {error}", "scripts/up writes it anew") from None
+    return {*found, *brought.values(), *(image.path for image in catalog().values())}
+
+
+def look(cluster: Cluster, paths: Paths, now: datetime) -> Found:
+    """What may go of this machine. Raises Failure, SettingsError."""
+    # Before anything is read there: somebody else's folder is nobody's to look through.
+    folders.refuse_foreign(paths.cache, folders.CACHE)
+    folders.refuse_mounts(paths.cache)
+    environments = [f"{path.stem}-{key_of(path.read_bytes())}" for path in (ROOT / "requirements").glob("*.txt")]
+    tools = [paths.tools / tool.name / tool.version for tool in load().values()]
+    cache = Cache(paths.cache, [*(paths.cache / "venvs" / name for name in environments), *tools])
+    left = cache.leftovers(AGE, now)
+    if not data(paths).is_dir():
+        return Found([], left)
+    try:
+        found = registry.images(data(paths))
+        names = named_images(cluster, paths)
+        return Found(registry.due(found, names, lambda digest: registry.inside(data(paths), digest), AGE, now), left)
+    except OSError as error:
+        raise Failure(f"{error.filename}: cannot be read ({error.strerror})", "run it as root") from None
+
+
+def show(found: Found) -> None:
+    """List what may go."""
+    shown = console.err()
+    if not found.images and not found.folders:
+        shown.print(f"Nothing here is both unused and older than {AGE.days} days.")
+        return
+    shown.print(f"[bold]Unused for {AGE.days} days:[/bold]")
+    for path in found.folders:
+        shown.print(f"  {human(size(path)):>10}  {path}", markup=False)
+    for image in found.images:
+        shown.print(f"  image {image}, pushed {image.since:%Y-%m-%d}", markup=False)
+
+
+def delete_folders(found: Found) -> None:
+    """Delete what is left in the cache: never through a link. Raises Failure."""
+    for path in found.folders:
+        try:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        except OSError as error:
+            raise Failure(f"{error.filename}: cannot be deleted ({error.strerror})", "run it as root") from None
+
+
+def delete_images(found: Found, store: Registry) -> None:
+    """Have the registry forget images. Raises Failure."""
+    try:
+        for image in found.images:
+            store.delete(image.repository, image.digest)
+    except ImageError as error:
+        raise Failure(str(error), "scripts/status tells whether the registry is up") from None
+
+
+def confirm(yes: bool) -> None:
+    """Ask, unless told not to. Raises BadInput where nobody can be asked, Failure where the answer is no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput("nothing was deleted: there is no terminal to ask on", "add --yes to delete all of this")
+    if input("Delete all of this? Type yes: ").strip() != "yes":
+        raise Failure("nothing was deleted", "answer yes, or use --dry-run to look only")
+
+
+def _act(arguments: argparse.Namespace) -> int:
+    cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
+    with lock.held("prune"):
+        found = look(cluster, paths, datetime.now(UTC))
+        show(found)
+        if arguments.dry_run or not (found.images or found.folders):
+            return 0
+        confirm(arguments.yes)
+        before = size(paths.cache) + size(data(paths))
+        delete_folders(found)
+        if found.images:
+            store = Registry(cluster.registry.host, paths.secret("registry-password"), paths.bin / "crane")
+            delete_images(found, store)
+            again = "run scripts/prune again; scripts/up starts the registry where it is not up"
+            runner = Runner(console.err(), paths.state / "logs", "prune")
+            runner.run(
+                [
+                    Step(
+                        "registry",
+                        "Free what the images held, with the registry stopped meanwhile",
+                        lambda context: ansible.playbook(context, "prune_registry.yml", cluster.name, paths),
+                        fix=again,
+                    )
+                ]
+            )
+        freed = before - size(paths.cache) - size(data(paths))
+        console.err().print(f"freed {human(max(freed, 0))}")
+    return 0
+
+
+def main() -> int:
+    """The verb."""
+    parser = app.parser(
+        "prune",
+        f"Remove what this machine has not used for {AGE.days} days: images that no commit of main, of an open pull\n"
+        "request or of a tag names, but for the last ten of each repository; Python environments and tools of earlier\n"
+        "versions. Lists everything first, and asks. Data in the object store is pruned by the workflow prune.",
+    )
+    parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    parser.add_argument("--dry-run", action="store_true", help="only list what would go")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    return app.run(parser, _act)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

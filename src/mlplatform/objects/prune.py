@@ -1,0 +1,88 @@
+"""What of a versioned bucket goes by age: in two steps, of which the first can be taken back.
+
+An object that is old enough is hidden, as every deletion in such a bucket does: its versions stay. A version that has
+been hidden or replaced for as long again is removed for good. Until then whoever finds that the object is still wanted
+gets it back.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby, pairwise
+from typing import Any
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a bucket held under a key since a time. A `marker` holds nothing: the object was deleted then."""
+
+    key: str
+    id: str
+    since: datetime
+    latest: bool
+    marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Keys of objects to hide, and versions to remove for good, in this order."""
+
+    hidden: list[str]
+    removed: list[Version]
+
+
+def due(versions: Iterable[Version], keeps: Callable[[str], bool], age: timedelta, now: datetime) -> Due:
+    """What goes of `versions`, which are all that the bucket has of their keys.
+
+    Args:
+        versions: every version of every key in question.
+        keeps: whether a key is named by somebody; such a key loses nothing, old versions included.
+        age: how old an object must be to be hidden, and for how long a version must have been hidden or replaced.
+        now: the time.
+    """
+    hidden, removed = list[str](), list[Version]()
+    for key, found in groupby(sorted(versions, key=lambda one: one.key), lambda one: one.key):
+        if keeps(key):
+            continue
+        # Newest first. A store may count in seconds, in which an object is written and deleted.
+        ordered = sorted(found, key=lambda one: (one.latest, one.since), reverse=True)
+        newest = ordered[0]
+        if not newest.marker and now - newest.since > age:
+            hidden.append(key)
+        old = [one for after, one in pairwise(ordered) if now - after.since > age]
+        # Before the marker that hides it, or the store would show it again.
+        removed += reversed(old)
+        if newest.marker and len(old) == len(ordered) - 1 and now - newest.since > age:
+            removed.append(newest)
+    return Due(hidden, removed)
+
+
+def versions(client: Any, bucket: str, prefix: str) -> list[Version]:
+    """Every version and marker below a prefix. `client` is boto3's, whose errors come through."""
+    return [
+        Version(one["Key"], one["VersionId"], one["LastModified"], one["IsLatest"], marker)
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+        for kind, marker in (("Versions", False), ("DeleteMarkers", True))
+        for one in page.get(kind, [])
+    ]
+
+
+def carry_out(client: Any, bucket: str, what: Due) -> None:
+    """Hide and remove. `client` is boto3's, whose errors come through; what was done by then stays done."""
+    for key in what.hidden:
+        client.delete_object(Bucket=bucket, Key=key)
+    for version in what.removed:
+        client.delete_object(Bucket=bucket, Key=version.key, VersionId=version.id)
+
+
+def contents(client: Any, bucket: str, found: Iterable[Version], most_bytes: int) -> Iterator[bytes]:
+    """The contents of versions of one key, newest first, without those that are larger than `most_bytes`."""
+    for version in sorted(found, key=lambda one: (one.latest, one.since), reverse=True):
+        if not version.marker:
+            body = client.get_object(Bucket=bucket, Key=version.key, VersionId=version.id)["Body"]
+            content: bytes = body.read(most_bytes + 1)
+            body.close()
+            if len(content) <= most_bytes:
+                yield content

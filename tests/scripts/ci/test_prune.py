@@ -1,0 +1,237 @@
+"""The job that prunes the data bucket: a real forge and its own token of the job, a real, versioned object store."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+
+import forge
+from ci import git, prune
+from ci.failure import Failure
+from ci.store import Store
+from mlplatform.objects.verify import key
+
+pytestmark = pytest.mark.tools
+
+Project = Any
+BUCKET = "ml-data"
+LATER = timedelta(days=31)
+
+
+def pointer(md5: str) -> str:
+    return f"outs:\n- md5: {md5}\n  path: x\n"
+
+
+@dataclass
+class Bucket:
+    """A remote of DVC's in a versioned bucket, and what was put there by the name that a test gives it."""
+
+    client: Any
+    prefix: str
+    known: dict[str, str] = field(default_factory=dict)
+
+    def put(self, name: str, content: bytes = b"", suffix: str = "", folder: str = "") -> str:
+        """An object of DVC's; returns its MD5."""
+        content = content or f"{self.prefix} {name}".encode()
+        md5 = hashlib.md5(content, usedforsecurity=False).hexdigest() + suffix
+        self.known[name] = key(f"{self.prefix}{folder}", md5)
+        self.client.put_object(Bucket=BUCKET, Key=self.known[name], Body=content)
+        return md5
+
+    def leave(self, path: str) -> str:
+        """What a run left."""
+        self.known[path] = path
+        self.client.put_object(Bucket=BUCKET, Key=path, Body=b"left")
+        return path
+
+    def there(self) -> set[str]:
+        """The names of what is there and not deleted."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        found = {one["Key"] for page in pages for one in page.get("Contents", [])}
+        return {name for name, place in self.known.items() if place in found}
+
+    def versions(self, name: str) -> int:
+        """How many versions and markers there are of it."""
+        found = self.client.list_object_versions(Bucket=BUCKET, Prefix=self.known[name])
+        return len(found.get("Versions", [])) + len(found.get("DeleteMarkers", []))
+
+
+@pytest.fixture
+def project(new_project: Callable[[Mapping[str, str]], Project]) -> Project:
+    return new_project({})
+
+
+@pytest.fixture
+def bucket(project: Project) -> Iterator[Bucket]:
+    login = {name: project.variables[name.upper()] for name in ("aws_access_key_id", "aws_secret_access_key")}
+    endpoint, region = project.variables["AWS_ENDPOINT_URL_S3"], project.variables["AWS_REGION"]
+    with closing(boto3.client("s3", endpoint_url=endpoint, region_name=region, **login)) as client:
+        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        yield Bucket(client, f"{project.name}/dvc")
+
+
+@pytest.fixture
+def job(project: Project) -> Callable[[], dict[str, Any]]:
+    """Starts the job by hand, as the clock does; it has a token of its own until it ends."""
+
+    def start() -> dict[str, Any]:
+        url = project.url.rpartition(f"/{project.name}")[0]
+        path = f"{url}/api/v1/repos/{project.name}/actions/workflows/prune.yml/dispatches"
+        answer = httpx.post(path, json={"ref": "main"}, timeout=30)
+        assert answer.is_success, answer.text
+        while task := project.runner.take():
+            if task["context"]["workflow"] == "prune.yml":
+                return dict(task)
+            project.finish(task)
+        raise AssertionError("the job does not start")
+
+    return start
+
+
+def tidy(project: Project, bucket: Bucket, token: str, later: timedelta, folder: Path) -> None:
+    """Do what the job does in a fresh checkout, so much later."""
+    if not folder.exists():
+        project.git("clone", "--quiet", project.url, str(folder), folder=folder.parent)
+    repository = git.Repository(folder)
+    repository.git("fetch", "--quiet", "origin")
+    repository.git("checkout", "--quiet", "--detach", "origin/main")
+    url = project.variables["FORGE_URL"]
+    with closing(forge.connect("gitea", url, project.name, forge.Token(token))) as client:
+        source = git.Remote(f"{url}/{project.name}.git", token)
+        prune.tidy(repository, source, client, Store(BUCKET, bucket.client), datetime.now(UTC) + later)
+
+
+def test_d17_nothing_goes_that_main_an_open_pull_request_or_a_tag_names(
+    project: Project, bucket: Bucket, job: Callable[[], dict[str, Any]], tmp_path: Path
+) -> None:
+    project.git("checkout", "--quiet", "main")
+    # Main names them, or did; of a folder it names the listing alone.
+    file, earlier = bucket.put("file in main's folder"), bucket.put("main named it once")
+    listing = json.dumps([{"md5": file, "relpath": "a"}]).encode()
+    project.push("main", {"ml/a.dvc": pointer(earlier), "ml/b.dvc": pointer(bucket.put("main", listing, ".dir"))})
+    test_set = bucket.put("main's test set", folder="-test")
+    project.push("main", {"ml/a.dvc": pointer(test_set)})
+    # A tag that no branch leads to.
+    project.git("checkout", "--quiet", "--detach", "main")
+    (project.root / "ml/tagged.dvc").write_text(pointer(bucket.put("tag")))
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "t")
+    project.git("tag", "v1")
+    project.git("push", "--quiet", "origin", "v1")
+    # An open pull request, by its head and by what its head no longer has; and one that was closed.
+    pull = project.propose("open", {"ml/open.dvc": pointer(bucket.put("open pull request, earlier"))})
+    first = pull.head_sha
+    head = project.push("open", {"ml/open.dvc": pointer(bucket.put("open pull request"))})
+    closed = project.propose("closed", {"ml/closed.dvc": pointer(bucket.put("closed pull request"))})
+    project.member.close_pull_request(closed.number)
+    project.member.delete_branch("closed")
+    # No pull request has these.
+    project.git("checkout", "--quiet", "main")
+    project.push("main", {"ml/a.dvc": pointer(bucket.put("main's last but one"))})
+    project.push("main", {"ml/a.dvc": pointer(bucket.put("main's newest"))})
+    bucket.put("nobody")
+    bucket.put("nobody's test set", folder="-test")
+    wanted = {
+        "file in main's folder",
+        "main",
+        "main named it once",
+        "main's last but one",
+        "main's newest",
+        "main's test set",
+        "tag",
+        "open pull request",
+        "open pull request, earlier",
+    }
+    runs = {one.head_sha: one.id for one in project.member.workflow_runs(head)}
+    wanted |= {bucket.leave(f"runs/{runs[head]}"), bucket.leave(f"runs/{first}/ml/dvc.lock")}
+    wanted |= {bucket.leave(f"previews/{head}.json")}
+    [of_closed, *_] = project.member.workflow_runs(closed.head_sha)
+    for path in (f"runs/{of_closed.id}", f"runs/{closed.head_sha}/ml/dvc.lock", f"previews/{closed.head_sha}.json"):
+        bucket.leave(path)
+    bucket.client.put_object(Bucket=BUCKET, Key="measurements/old.json", Body=b"1")
+    bucket.known["a measurement"] = "measurements/old.json"
+    everything = set(bucket.known)
+
+    task = job()
+    token = task["context"]["token"]
+    project.variables["BOT_TOKEN"] = token
+    output = project.run_again(task)
+    assert f"s3://{BUCKET}/{bucket.prefix}/files/md5/: 0 objects deleted, 0 old versions removed" in output
+    assert bucket.there() == everything, "all are young"
+
+    tidy(project, bucket, token, timedelta(days=15), tmp_path / "job")
+    left = {name for name in everything if name.startswith(("runs/", "previews/"))}
+    assert bucket.there() == everything - left | wanted & left
+    tidy(project, bucket, token, LATER, tmp_path / "job")
+    assert bucket.there() == wanted | {"a measurement"}
+    assert bucket.versions("nobody") == 2, "what was deleted can be had again"
+    tidy(project, bucket, token, LATER * 2, tmp_path / "job")
+    assert bucket.versions("nobody") == bucket.versions(f"runs/{of_closed.id}") == 0
+    assert bucket.there() == wanted | {"a measurement"}
+    project.finish(task)
+
+
+def test_d17_an_old_version_of_a_named_object_stays_and_tells_of_a_folders_files(
+    project: Project, bucket: Bucket, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever may write there replaced a folder's listing: nothing in it is lost before it is repaired."""
+    project.git("checkout", "--quiet", "main")
+    file = bucket.put("file")
+    folder = bucket.put("folder", json.dumps([{"md5": file, "relpath": "a"}]).encode(), ".dir")
+    never = f"{'f' * 32}.dir"
+    bucket.known["never whole"] = key(bucket.prefix, never)
+    project.push("main", {"ml/a.dvc": pointer(folder), "ml/b.dvc": pointer(never)})
+    for name in ("folder", "never whole"):
+        bucket.client.put_object(Bucket=BUCKET, Key=bucket.known[name], Body=b"[]")
+    for later in (LATER, LATER * 3):
+        tidy(project, bucket, project.variables["BOT_TOKEN"], later, tmp_path / "job")
+        assert bucket.there() == {"file", "folder", "never whole"}
+        assert bucket.versions("folder") == 2
+        assert f"{bucket.known['never whole']} is no listing" in capsys.readouterr().out
+
+
+def test_d17_a_main_that_names_nothing_is_a_failure_and_nothing_goes(
+    project: Project, bucket: Bucket, tmp_path: Path
+) -> None:
+    bucket.put("nobody")
+    folder = tmp_path / "empty"
+    project.git("clone", "--quiet", project.url, str(folder), folder=tmp_path)
+    project.git("checkout", "--quiet", "--orphan", "fresh", folder=folder)
+    for path in folder.rglob("*.dvc"):
+        if path.is_file():
+            path.unlink()
+    project.git("add", "--all", folder=folder)
+    project.git("commit", "--quiet", "--message", "fresh", folder=folder)
+    project.git("push", "--quiet", "--force", "origin", "fresh:main", folder=folder)
+    with pytest.raises(Failure, match="names any object"):
+        tidy(project, bucket, project.variables["BOT_TOKEN"], LATER, tmp_path / "job")
+    assert bucket.there() == {"nobody"}
+
+
+@pytest.mark.parametrize(
+    ("path", "run"),
+    [("runs/71", "71"), ("runs/71/ml/dvc.lock", "71"), ("runs/71.tar.gz", "71"), ("runs/", "")],
+)
+def test_what_a_run_left_is_told_by_its_key(path: str, run: str) -> None:
+    assert prune.run_of(path, "runs/") == run
+
+
+@pytest.mark.parametrize(
+    ("path", "md5"),
+    [
+        ("dvc/files/md5/ab/" + "c" * 30, "ab" + "c" * 30),
+        ("dvc/files/md5/ab/" + "c" * 30 + ".dir", "ab" + "c" * 30 + ".dir"),
+        ("dvc/files/md5/ab/" + "c" * 29, None),
+        ("dvc/files/md5/README", None),
+    ],
+)
+def test_only_what_has_the_name_of_an_object_is_one(path: str, md5: str | None) -> None:
+    assert prune.object_of(path, "dvc/files/md5/") == md5
