@@ -49,24 +49,31 @@ def due(versions: Iterable[Version], keeps: Callable[[str], bool], age: timedelt
         # Newest first. A store may count in seconds, in which an object is written and deleted.
         ordered = sorted(found, key=lambda one: (one.latest, one.since), reverse=True)
         newest = ordered[0]
-        if not newest.marker and now - newest.since > age:
+        if newest.latest and not newest.marker and now - newest.since > age:
             hidden.append(key)
         old = [one for after, one in pairwise(ordered) if now - after.since > age]
         # Before the marker that hides it, or the store would show it again.
         removed += reversed(old)
-        if newest.marker and len(old) == len(ordered) - 1 and now - newest.since > age:
+        if newest.latest and newest.marker and len(old) == len(ordered) - 1 and now - newest.since > age:
             removed.append(newest)
     return Due(hidden, removed)
 
 
-def versions(client: Any, bucket: str, prefix: str) -> list[Version]:
-    """Every version and marker below a prefix. `client` is boto3's, whose errors come through."""
-    return [
-        Version(one["Key"], one["VersionId"], one["LastModified"], one["IsLatest"], marker)
-        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
-        for kind, marker in (("Versions", False), ("DeleteMarkers", True))
-        for one in page.get(kind, [])
-    ]
+def versions(client: Any, bucket: str, prefix: str, page: int = 1000) -> list[Version]:
+    """Every version and marker below a prefix, listed by pages of so many. `client` is boto3's, whose errors come
+    through.
+    """
+    pages = client.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": page}
+    )
+    found: dict[tuple[str, str], Version] = {}
+    for answer in pages:
+        for kind, marker in (("Versions", False), ("DeleteMarkers", True)):
+            for one in answer.get(kind, []):
+                version = Version(one["Key"], one["VersionId"], one["LastModified"], one["IsLatest"], marker)
+                # versitygw begins a page with what the page before ended with.
+                found.setdefault((version.key, version.id), version)
+    return list(found.values())
 
 
 def carry_out(client: Any, bucket: str, what: Due) -> None:

@@ -57,3 +57,8 @@ def test_versions_of_one_second_are_told_apart_by_which_is_the_latest() -> None:
     written, marker = version(31, latest=False), version(31, marker=True)
     for order in ([written, marker], [marker, written]):
         assert judged(*order) == Due([], [written, marker])
+
+
+def test_a_key_whose_latest_version_was_not_listed_is_left_alone() -> None:
+    assert judged(version(90, latest=False)) == Due([], [])
+    assert judged(version(90, latest=False, marker=True)) == Due([], [])

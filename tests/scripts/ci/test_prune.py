@@ -17,6 +17,7 @@ import forge
 from ci import git, prune
 from ci.failure import Failure
 from ci.store import Store
+from mlplatform.objects.prune import versions
 from mlplatform.objects.verify import key
 
 pytestmark = pytest.mark.tools
@@ -214,6 +215,21 @@ def test_d17_a_main_that_names_nothing_is_a_failure_and_nothing_goes(
     with pytest.raises(Failure, match="names any object"):
         tidy(project, bucket, project.variables["BOT_TOKEN"], LATER, tmp_path / "job")
     assert bucket.there() == {"nobody"}
+
+
+def test_d17_each_version_is_listed_once_whatever_the_pages(project: Project, bucket: Bucket) -> None:
+    """Or one that is current would seem to have been replaced by itself."""
+    for number in range(3):
+        for content in (b"1", b"2"):
+            bucket.put(str(number), content=content + str(number).encode())
+            bucket.client.put_object(Bucket=BUCKET, Key=bucket.known[str(number)], Body=b"again")
+    bucket.client.delete_object(Bucket=BUCKET, Key=bucket.known["0"])
+    prefix = f"{project.name}/dvc/files/md5/"
+    once = versions(bucket.client, BUCKET, prefix)
+    assert len({(one.key, one.id) for one in once}) == len(once) > 12
+    for page in (2, 3, 5):
+        assert set(versions(bucket.client, BUCKET, prefix, page)) == set(once)
+        assert len(versions(bucket.client, BUCKET, prefix, page)) == len(once)
 
 
 @pytest.mark.parametrize(
