@@ -16,6 +16,9 @@ from runner_controller import pod as pods
 from runner_controller.pools import from_template
 from settings import ROOT
 
+# They make namespaces, which a pod may not: no part of tier `unit`, which pull requests run in pods.
+pytestmark = pytest.mark.tools
+
 CLASSES = ("untrusted", "evaluation", "trusted")
 ENVIRONMENT = "ml-0123456789ab-cpython-311"
 

@@ -20,9 +20,9 @@ from mlplatform.checks.plan import JOBS, UNIT
 
 # The verb's own environment, and those of the tests.
 GROUPS = {job: ("ops", "dev", "dev-ml") if job == UNIT else ("ops", "dev") for job in JOBS}
-# What a check may know of its job: where packages come from, and nothing of the platform or of data.
+# What a check may know of its job: where packages come from, and nothing of the platform, of data or of its terminal.
 KEPT = re.compile(
-    r"HOME|PATH|LANG|LC_.*|TERM|TMPDIR|USER|NO_COLOR|PYTHONUNBUFFERED|SSL_CERT_.*|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
+    r"HOME|PATH|LANG|LC_.*|TMPDIR|USER|PYTHONUNBUFFERED|SSL_CERT_.*|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE"
     r"|NODE_EXTRA_CA_CERTS|PIP_.*|UV_.*|(NO|HTTP|HTTPS|ALL)_PROXY",
     re.IGNORECASE,
 )

@@ -64,6 +64,9 @@ class Environments(Folders):
             own, same = self.root / name / path, known.get(digest)
             if same is None or own.is_symlink() or own.stat().st_size < _LARGE:
                 continue
+            # Packages that were installed from one cache are one already, and a rename of one to itself does nothing.
+            if own.samefile(same):
+                continue
             if _is_executable(own) == _is_executable(same) and manifest.entry(same) == digest:
                 link = self.scratch / "same"
                 os.link(same, link)

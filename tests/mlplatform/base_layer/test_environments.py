@@ -210,6 +210,8 @@ def test_b6_what_another_environment_has_takes_no_room_twice_unless_it_was_chang
     (layer.root / "ml" / "poisoned").write_bytes(b"x" * 2**20)
     recorded = manifest.of(layer.root / "dev-ml")
     assert layer.share("dev-ml", recorded) == 2**20
+    assert layer.share("dev-ml", recorded) == 0, "they are one already"
+    assert list(layer.scratch.iterdir()) == []
     shared = [file for file in large if (layer.root / "dev-ml" / file).stat().st_nlink == 2]
     assert shared == ["same"]
     assert manifest.problems(layer.root / "dev-ml", recorded) == []
