@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from ci import handover
 from ci.infrastructure import Change, Infrastructure
-from ci.plan import Plan, Preview, Step, key
+from ci.plan import Plan, Preview, Step
 from forge import Comment, PullRequest, WorkflowRun
 
 SHA, MAIN = "a" * 40, "b" * 40
@@ -42,12 +43,13 @@ class Recorder:
 
 @dataclass
 class Left:
-    """The data bucket with one preview in it, whoever wrote it."""
+    """The data bucket with one preview in it, which a run left."""
 
     preview: Preview
+    run: int = 1
 
     def has(self, name: str) -> bool:
-        return name == key(SHA)
+        return name == handover.key(self.run)
 
     def get(self, name: str, limit: int) -> bytes:
         return self.preview.model_dump_json().encode()
@@ -67,9 +69,9 @@ def ended(conclusion: str, workflow: str = "preview.yml") -> WorkflowRun:
     return WorkflowRun(1, workflow, "pull_request", SHA, "completed", conclusion, "http://forge/run")
 
 
-def reported(runs: list[WorkflowRun], left: Preview) -> Recorder:
+def reported(runs: list[WorkflowRun], left: Preview, of: int = 1) -> Recorder:
     forge = Recorder(runs)
-    part = Infrastructure(forge, Left(left), True, "http://forge/report")  # type: ignore[arg-type]
+    part = Infrastructure(forge, Left(left, of), True, "http://forge/report")  # type: ignore[arg-type]
     part.report(Change(PULL, Files(), Files(), SHA, ["clusters/prod/cluster.yaml"]))  # type: ignore[arg-type]
     return forge
 
@@ -94,6 +96,13 @@ def test_s19_nor_a_failure_where_it_did() -> None:
 def test_s19_nor_anything_before_the_forge_knows_of_a_preview(runs: list[WorkflowRun]) -> None:
     forge = reported(runs, HARMLESS)
     assert forge.statuses == [("pending", "being previewed")]
+    assert "No changes" not in forge.text
+
+
+def test_s19_nor_what_another_run_left() -> None:
+    forge = reported([ended("success")], HARMLESS, of=2)
+    [(state, description)] = forge.statuses
+    assert (state, description) == ("failure", "the preview ended with success: its log says why")
     assert "No changes" not in forge.text
 
 
