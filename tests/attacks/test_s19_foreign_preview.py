@@ -102,7 +102,7 @@ def test_s19_nor_anything_before_the_forge_knows_of_a_preview(runs: list[Workflo
 def test_s19_nor_what_another_run_left() -> None:
     forge = reported([ended("success")], HARMLESS, of=2)
     [(state, description)] = forge.statuses
-    assert (state, description) == ("failure", "the preview ended with success: its log says why")
+    assert (state, description) == ("failure", "the preview ended without a result: run it again")
     assert "No changes" not in forge.text
 
 
