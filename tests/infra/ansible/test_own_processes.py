@@ -1,6 +1,8 @@
 """What tests of the live platform kill: its own processes, told by real ones."""
 
+import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -28,7 +30,7 @@ def processes(tmp_path: Path) -> Iterator[dict[str, int]]:
     child = int(service.stdout.readline())
     time.sleep(0.1)  # until it has become the program
     yield {"stranger": stranger.pid, "service": service.pid, "child": child}
-    subprocess.run(["kill", str(child)], check=True)
+    os.kill(child, signal.SIGTERM)
     for process in (stranger, service):
         process.kill()
         process.wait()

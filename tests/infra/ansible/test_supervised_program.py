@@ -1,5 +1,7 @@
 """Programs under a real supervisord of this test's own."""
 
+import os
+import pwd
 import subprocess
 import sys
 import time
@@ -18,7 +20,8 @@ def supervisor(tmp_path: Path) -> Iterator[Any]:
     """A running supervisord whose programs are the files `<tmp_path>/*.program`."""
     configuration, socket = tmp_path / "supervisord.conf", tmp_path / "s"
     configuration.write_text(
-        f"[supervisord]\nnodaemon=true\nlogfile={tmp_path}/log\npidfile={tmp_path}/pid\nuser=root\n"
+        f"[supervisord]\nnodaemon=true\nlogfile={tmp_path}/log\npidfile={tmp_path}/pid\n"
+        f"user={pwd.getpwuid(os.geteuid()).pw_name}\n"
         f"[unix_http_server]\nfile={socket}\n"
         "[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n"
         f"[include]\nfiles={tmp_path}/*.program\n"

@@ -1,5 +1,6 @@
 """A program's failure is one message, and nothing of it outlives the run."""
 
+import os
 import subprocess
 import sys
 import time
@@ -9,6 +10,9 @@ import pytest
 
 from images.commands import TAIL, run
 from images.errors import ImageError
+
+# Each command has mounts of its own.
+mounts = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 
 STOPPED = """
 import sys, threading, time
@@ -39,6 +43,7 @@ def test_output_is_returned() -> None:
     assert run(["echo", "done"], "echo") == "done\n"
 
 
+@mounts
 def test_a_failure_shows_the_last_lines_and_where_the_rest_is(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with pytest.raises(ImageError) as caught:
@@ -54,6 +59,7 @@ def test_a_missing_program_is_named() -> None:
         run(["no-such-program"], "it")
 
 
+@mounts
 def test_mounts_stay_in_the_command(tmp_path: Path) -> None:
     inside = tmp_path / "inside"
     inside.mkdir()
@@ -63,6 +69,7 @@ def test_mounts_stay_in_the_command(tmp_path: Path) -> None:
     assert list(inside.iterdir()) == []
 
 
+@mounts
 def test_stopping_ends_children_and_starts_nothing_more(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", STOPPED],

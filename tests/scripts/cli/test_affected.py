@@ -1,5 +1,6 @@
 """What `scripts/test affected` finds changed in a real repository."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from cli import affected
 from cli.failure import BadInput
 from mlplatform.releases import NEW_OVERLAY
+from settings import ROOT
 
 OVERLAY = "apps/classifier/overlays/dev/kustomization.yaml"
 
@@ -78,3 +80,18 @@ def test_in_the_place_of_tests_that_are_gone_their_folder_is_run(root: Path) -> 
     assert affected.targets(root, ("tests/a/test_gone.py", "tests/b/test_b.py")) == ["tests/a", "tests/b/test_b.py"]
     assert affected.targets(root, ("tests/gone/x/test_gone.py",)) == []
     assert affected.targets(root, ("tests",)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["unit", "--since=HEAD"], "--since is a part of affected"),
+        (["affected", "e2e"], "affected has no part e2e"),
+        (["affected", "--since=nowhere"], "--since: there is no commit nowhere"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_run(arguments: list[str], error: str, tmp_path: Path) -> None:
+    environment = os.environ | {"ML_PLATFORM_ARTIFACTS": str(tmp_path)}
+    done = subprocess.run([ROOT / "scripts/test", *arguments], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {error}"), done.stderr
