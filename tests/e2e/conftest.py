@@ -18,6 +18,7 @@ ORDER = (
     "test_bad_input",
     "test_loop",
     "test_gate",
+    "test_checks",
     "test_merging",
     "test_infrastructure",
     "test_drift",

@@ -63,6 +63,11 @@ def test_both_pull_requests_are_merged(demo: Report, live: Platform) -> None:
         assert status
         # A first model has nothing to be compared with.
         assert status.state == "success" or verdict.asks_an_owner(status.state, status.description)
+        # Neither changes what the repository checks of itself, so neither waits for that.
+        checked = live.member.status(pull.head_sha, "ci")
+        assert checked
+        assert checked.state == "success"
+        assert not [run for run in live.member.workflow_runs(pull.head_sha) if run.workflow == "ci.yml"]
 
 
 def test_the_bot_wrote_one_report_with_tables_and_charts(demo: Report, live: Platform) -> None:
