@@ -94,5 +94,5 @@ def parse(text: bytes, kind: type[Finding], expected: Mapping[str, str]) -> Find
         raise ResultError(f"the finding is not in the agreed form: {where or 'JSON'}: {first['msg'][:200]}") from None
     for name, value in expected.items():
         if getattr(found, name) != value:
-            raise ResultError(f"the finding that is kept is about another {name.replace('_', ' ')}")
+            raise ResultError(f"the finding that is kept is not about this {name.replace('_', ' ')}")
     return found

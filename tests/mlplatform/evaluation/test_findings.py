@@ -25,8 +25,8 @@ def test_a_finding_comes_back_as_it_was_written() -> None:
         (b'["3 rows were dropped"]', b"[]}", "the finding is not in the agreed form: JSON"),
         (b'["3 rows were dropped"]', b"null", "the finding is not in the agreed form: faults"),
         (b"{", b'{"more": 1,', "the finding is not in the agreed form: more"),
-        (b"c" * 64, b"d" * 64, "the finding that is kept is about another new"),
-        (b"b" * 64, b"d" * 64, "the finding that is kept is about another test set"),
+        (b"c" * 64, b"d" * 64, "the finding that is kept is not about this new"),
+        (b"b" * 64, b"d" * 64, "the finding that is kept is not about this test set"),
         (b"3 rows", b"3" * 300_000, "262144 are allowed"),
     ],
 )
