@@ -53,6 +53,7 @@ ELSEWHERE = {
     "infra/toolchain/runtimes.py": "tests/infra/toolchain/test_installer.py",
     "ml/service/": "tests/ml/service/test_service.py",
     "ml/src/digits/reproducible.py": "tests/ml/test_pipeline.py",
+    "scripts/lib/ci/compare.py": "tests/scripts/ci/test_judging.py",
     "scripts/lib/ci/deploy.py": "tests/scripts/ci/test_release.py",
     "scripts/lib/ci/evidence.py": "tests/scripts/ci/test_loop.py",
     "scripts/lib/ci/pulumi.py": "tests/scripts/ci/test_infrastructure.py",

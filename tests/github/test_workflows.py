@@ -169,10 +169,19 @@ def test_s5_models_are_measured_by_main_in_a_job_that_is_given_nothing() -> None
     assert triggers == {
         "workflow_run": {"workflows": ["train"], "types": ["completed"]},
         "push": {"branches": ["main"]},
+        "schedule": [{"cron": "15,45 * * * *"}],
     }
     assert set(job(path)["permissions"]) == {"contents"}
     assert "environment" not in job(path)
     assert "secrets" not in path.read_text()
+
+
+def test_c10_whoever_waits_for_a_measurement_is_told_of_one_that_the_clock_started() -> None:
+    condition = job(named("report.yml"))["if"]
+
+    assert "github.event.workflow_run.event == 'schedule'" in condition
+    # Released by the next run of its own clock, a quarter of an hour later.
+    assert load(named("release.yml"))["on"]["schedule"] == [{"cron": "*/30 * * * *"}]
 
 
 def test_main_is_applied_stack_after_stack_in_the_order_in_which_they_depend() -> None:

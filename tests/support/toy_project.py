@@ -160,6 +160,31 @@ def nested(inner: onnx.NodeProto, depth: int = 1) -> onnx.ModelProto:
     return model([*nodes, node], [*weights, numpy_helper.from_array(np.array(True), "true")])
 
 
+def foreign() -> onnx.ModelProto:
+    """`linear` beside an operator of another domain."""
+    nodes, weights = parts()
+    nodes.append(helper.make_node("Gelu", ["products"], ["x"], domain="com.microsoft"))
+    return model(nodes, weights, opsets=[*OPSETS, helper.make_opsetid("com.microsoft", 1)])
+
+
+def outside() -> onnx.ModelProto:
+    """`linear` with its weights in a file that lies above its own."""
+    nodes, (weights, bias) = parts()
+    weights.ClearField("raw_data")
+    weights.external_data.add(key="location", value="../../secrets")
+    weights.data_location = TensorProto.EXTERNAL
+    return model(nodes, [weights, bias])
+
+
+def narrow() -> onnx.ModelProto:
+    """`linear` for images of another shape."""
+    image = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", 2, 2])
+    nodes, weights = parts()
+    flat = helper.make_node("Flatten", ["pixels"], ["flat"])
+    nodes[0] = helper.make_node("Cast", ["flat"], ["numbers"], to=TensorProto.FLOAT)
+    return model([flat, *nodes], weights, inputs=[image])
+
+
 def declaration() -> dict[str, Any]:
     """The declaration's content, to be changed."""
     content: dict[str, Any] = yaml.safe_load(DECLARATION)

@@ -36,11 +36,13 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What main's own code has to say: the state of the gate, every number with its source, and main's rules for it."""
+    """What main's own code has to say: the state of the gate, every number with its source, and main's rules for it;
+    `waits` as long as that code has yet to measure or compare something."""
 
     state: Literal["success", "failure", "pending"]
     numbers: tuple[Number, ...]
     rules: Mapping[str, Metric]
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,7 @@ def _render(report: Report, most: int) -> str:
 
 def _headline(report: Report) -> str:
     if report.measured and report.measured.state == "pending":
-        measured = any(number.source == MAIN for number in report.measured.numbers)
-        return "an owner decides" if measured else "waiting for main's measurement"
+        return "waiting for main's measurement" if report.measured.waits else "an owner decides"
     return HEADLINES[report.verdict.passed if report.verdict else None]
 
 

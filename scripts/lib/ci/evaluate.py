@@ -2,6 +2,8 @@
 credential but an address that takes this one result."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from ci import environment, fetch, handover
@@ -37,6 +39,8 @@ def main() -> None:
     folder = fetch.folder()
     if not folder.is_dir():
         raise Failure("nothing was fetched: this runner knows no jobs that measure: run scripts/up")
+    if (folder / fetch.LOOKS).is_file() and subprocess.run([sys.executable, "-m", "ci.compare"]).returncode:
+        raise Failure("the data were not compared: the lines above say why")
     target = folder / fetch.TARGET
     if not target.is_file():
         print("nothing was fetched: nothing to measure")

@@ -61,9 +61,7 @@ def model(main: Tree, tree: Tree, left: Bundle | None = None) -> Located | None:
     """
     line = pipeline.load(tree, FOLDER)
     md5 = lock.remote_objects(tree, line).get(MODEL)
-    if md5 is None:
-        return None
-    return Located(left if left and md5 in left.objects else remote.reader(main, FOLDER), md5)
+    return Located(remote.either(left, main, FOLDER), md5) if md5 else None
 
 
 def test_set(main: Tree, declared: Declaration) -> Located:
@@ -85,8 +83,12 @@ class Measurements:
 
     def identity(self, sha256: str, declared: Declaration, test_set_sha256: str) -> Identity:
         """To what a measurement belongs that main makes now. Raises `Unmeasurable`."""
+        return Identity(sha256, self.evaluator(declared), test_set_sha256)
+
+    def evaluator(self, declared: Declaration) -> str:
+        """The SHA-256 of main's code that measures and compares. Raises `Unmeasurable`."""
         try:
-            return Identity(sha256, identity.evaluator(self.root, declared), test_set_sha256)
+            return identity.evaluator(self.root, declared)
         except DeclarationError as error:
             raise Unmeasurable(str(error)) from None
 
@@ -112,11 +114,11 @@ class Measurements:
             ResultError: what is kept must not be believed.
             Unacceptable: a file of main or the commit cannot be used.
         """
-        rows = _read(test_set(main, declared), declared.limits.test_set_bytes)
+        rows = read(test_set(main, declared), declared.limits.test_set_bytes)
         candidate, baseline = model(main, tree), model(main, main)
         if candidate is None:
             raise Unmeasurable(f"{FOLDER}/dvc.lock names no {MODEL}")
-        new = self.identity(_read(candidate, declared.limits.model_bytes).sha256, declared, rows.sha256)
+        new = self.identity(read(candidate, declared.limits.model_bytes).sha256, declared, rows.sha256)
         found = self.kept(new, declared)
         if found is None:
             return None
@@ -142,8 +144,8 @@ class Measurements:
         located = model(main, main)
         if located is None:
             return None
-        rows = _read(test_set(main, declared), declared.limits.test_set_bytes)
-        belongs_to = self.identity(_read(located, declared.limits.model_bytes).sha256, declared, rows.sha256)
+        rows = read(test_set(main, declared), declared.limits.test_set_bytes)
+        belongs_to = self.identity(read(located, declared.limits.model_bytes).sha256, declared, rows.sha256)
         try:
             found = self.kept(belongs_to, declared)
         except ResultError as error:
@@ -155,7 +157,8 @@ class Measurements:
         return found.candidate
 
 
-def _read(located: Located, most_bytes: int) -> Content:
+def read(located: Located, most_bytes: int) -> Content:
+    """An object's hash and size. Raises `Unmeasurable`."""
     try:
         return located.read(most_bytes)
     except ObjectFault as fault:

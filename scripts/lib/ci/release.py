@@ -90,6 +90,28 @@ def _archive_key(made_of: Inputs) -> str:
     return f"bentos/{APP}-{made_of.key}.bento"
 
 
+def measured_of(main: Tree, store: Store, root: Path) -> tuple[Metrics | None, str]:
+    """What main's code measured of main's model, and why it must not be proposed yet, or "".
+
+    Args:
+        main: main's files.
+        store: where measurements are kept.
+        root: the checkout of main, whose code measures.
+
+    Raises:
+        Failure: it must never be proposed.
+    """
+    declared = measurements.rules(main)
+    if declared is None:
+        return evidence.metrics(main), ""
+    found = Measurements(store, root).of_main(main, declared)
+    if found is None:
+        return None, f"{MAIN}'s model is not measured by {MAIN}'s evaluator yet"
+    if below := judgement.below_limits(found, declared.metrics):
+        raise Failure(f"{MAIN}'s model is not released: {'; '.join(below)}")
+    return Metrics(found.metrics) if "accuracy" in found.metrics else None, ""
+
+
 def pull_model(root: Path) -> None:
     """Fetch the model that the lock names from DVC's remote, and nothing else. Raises `Failure`."""
     path = Path(MODEL).relative_to(FOLDER)
@@ -134,7 +156,7 @@ class Job:
             if not known and remote.missing(main, FOLDER, {MODEL: made_of.model_md5}):
                 print(f"the model that {MAIN} came with was not trained here: the first training is released")
                 return True
-            measured, why = self._measured(main)
+            measured, why = measured_of(main, Store.connect(environment.require("DATA_BUCKET")), self.root)
             if why:
                 print(f"{why}: nothing is proposed until then")
                 return True
@@ -153,23 +175,6 @@ class Job:
         self._propose(main, release, f"s3://{models.bucket}/{_archive_key(made_of)}", measured)
         # A newer run may have looked at the open pull requests just before this one's was among them.
         return not self._moved(made_of)
-
-    def _measured(self, main: CommitTree) -> tuple[Metrics | None, str]:
-        """What main's code measured of main's model, and why it must not be proposed yet, or "".
-
-        Raises:
-            Failure: it must never be.
-        """
-        declared = measurements.rules(main)
-        if declared is None:
-            return evidence.metrics(main), ""
-        store = Store.connect(environment.require("DATA_BUCKET"))
-        found = Measurements(store, self.root).of_main(main, declared)
-        if found is None:
-            return None, f"{MAIN}'s model is not measured by {MAIN}'s evaluator yet"
-        if below := judgement.below_limits(found, declared.metrics):
-            raise Failure(f"{MAIN}'s model is not released: {'; '.join(below)}")
-        return Metrics(found.metrics) if "accuracy" in found.metrics else None, ""
 
     def follow(self) -> bool:
         """Check main's newest commit out, unless it is; whether it was."""

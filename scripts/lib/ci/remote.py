@@ -12,8 +12,9 @@ from ci.pipeline import Pipeline
 from ci.store import Store
 from ci.tree import Tree
 from mlplatform.objects import verify
+from mlplatform.objects.bundle import Bundle
 from mlplatform.objects.repair import Copies, Repair
-from mlplatform.objects.verify import Entry, Reader, S3Reader
+from mlplatform.objects.verify import Either, Entry, Reader, S3Reader
 
 # DVC takes an object for good when it is there.
 REPAIR = "scripts/repair-data puts it back where its content still is, else whoever has the file runs `dvc push` in ml/"
@@ -65,6 +66,11 @@ def reader(tree: Tree, folder: str, name: str = "") -> S3Reader:
     """Reads the objects of a remote, as `location` finds it. Raises `DocumentError`."""
     bucket, prefix = location(tree, folder, name)
     return S3Reader(Store.connect(bucket).client, bucket, prefix)
+
+
+def either(left: Bundle | None, tree: Tree, folder: str) -> Reader:
+    """Reads what a run left, and from the default remote what that has not. Raises `DocumentError`."""
+    return reader(tree, folder) if left is None else Either(left, reader(tree, folder))
 
 
 def reasons_to_train(tree: Tree, main: Tree, line: Pipeline) -> list[str]:

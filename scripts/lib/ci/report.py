@@ -29,26 +29,21 @@ from ci import (
     pipeline,
     remote,
 )
-from ci.document import parse_yaml
 from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, Unacceptable, run
-from ci.measurements import Measurements
+from ci.judging import Judged, Judging
 from ci.metrics import Metrics
 from ci.store import Store
 from ci.tree import CommitTree
 from forge import Forge, PullRequest, StatusState, WorkflowRun
 from mlplatform import releases
-from mlplatform.evaluation import judgement, scope
-from mlplatform.evaluation.declaration import FILE, Declaration
-from mlplatform.evaluation.result import Evaluation, ResultError
-from mlplatform.evaluation.scope import Change, Scope
+from mlplatform.evaluation import judgement
+from mlplatform.evaluation.declaration import Declaration
 from mlplatform.objects.bundle import Bundle
 
 CONTEXT = "quality-gate"
 TRAIN_WORKFLOW = "train.yml"
 TRAINED_BY = "Trained by"
-# Files whose content decides whether main can judge a change of them.
-READ = tuple(f"{FOLDER}/{name}" for name in (FILE, scope.PARAMETERS, scope.PIPELINE, scope.LOCK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,64 +207,33 @@ class Job:
     def _judge(self, review: Review, line: pipeline.Pipeline) -> None:
         """The lock is fresh: compare with main."""
         try:
-            problems = remote.faults(review.main, FOLDER, lock.remote_objects(review.tree, line))
             declared = measurements.rules(review.main)
+            problems = [] if declared else remote.faults(review.main, FOLDER, lock.remote_objects(review.tree, line))
         except Unacceptable as error:
             self._refuse(review, str(error), self._training(review.sha))
             return
         if declared is None:
             self._judge_reported(review, problems)
-        elif not self._judge_measured(review, declared, problems) and self._look(review, declared):
+        elif self._judge_measured(review, declared) and not self._judged(review, declared).waits:
             # Measured since it was looked up: nothing else would start this job again.
-            self._judge_measured(review, declared, problems)
+            self._judge_measured(review, declared)
 
-    def _judge_measured(self, review: Review, declared: Declaration, problems: list[str]) -> bool:
-        """Judge by what main's code measured; whether it has."""
-        found, faults = None, list(problems)
-        try:
-            found = None if faults else self._look(review, declared)
-        except Unacceptable as error:
-            faults.append(str(error))
-        except ResultError as error:
-            faults.append(f"what main's evaluation left cannot be believed: {error}")
-        reported = None
-        try:
-            reported = evidence.metrics(review.tree)
-        except Unacceptable as error:
-            faults.append(str(error))
-        verdict = judgement.judge(found, declared.metrics, self._scope(review, declared), problems=faults)
-        numbers = judgement.numbers(found, reported.values if reported else None)
+    def _judged(self, review: Review, declared: Declaration) -> Judged:
+        return Judging(self.repository, self.store, self.root).judge(review.main, review.tree, declared)
+
+    def _judge_measured(self, review: Review, declared: Declaration) -> bool:
+        """Judge by what main's code measured; whether that has to be waited for."""
+        judged = self._judged(review, declared)
+        verdict = judged.verdict
         address = self._comment(
             review,
             gate.Verdict(verdict.state == "success", verdict.summary, verdict.reasons),
             self._trained_by(review.sha),
-            after=reported,
-            measured=comment.Measured(verdict.state, tuple(numbers), declared.metrics),
+            after=judged.reported,
+            measured=comment.Measured(verdict.state, judged.numbers, declared.metrics, judged.waits),
         )
         self._status(review.sha, verdict.state, verdict.summary, address)
-        return found is not None or bool(faults)
-
-    def _look(self, review: Review, declared: Declaration) -> Evaluation | None:
-        return Measurements(self.store, self.root).look(review.main, review.tree, declared)
-
-    def _scope(self, review: Review, declared: Declaration) -> Scope:
-        """What of the pull request main judges, and what an owner has to approve."""
-        base = self.repository.merge_base(review.main.commit, review.sha)
-        assert base is not None
-        before, changes = CommitTree(self.repository, base), []
-        for path in self.repository.changed(base, review.sha):
-            if path in READ:
-                try:
-                    old, new = (
-                        None if text is None else parse_yaml(text, path)
-                        for text in (before.read(path), review.tree.read(path))
-                    )
-                except Unacceptable as error:
-                    return Scope(refused=(str(error),))
-                changes.append(Change(path, old, new))
-            else:
-                changes.append(Change(path))
-        return scope.scope(changes, declared, FOLDER)
+        return judged.waits
 
     def _judge_reported(self, review: Review, problems: list[str]) -> None:
         """Main does not say how models are measured: compare what the runs say."""
@@ -346,9 +310,10 @@ def _ending(training: WorkflowRun) -> str:
 
 
 def _waits(forge: Forge, sha: str) -> bool:
-    """Whether the gate waits for a measurement, or for one of today's main; or never said what it says today."""
+    """Whether the gate waits for main's code to measure or compare, or to do it anew for today's main; or never said
+    what it says today."""
     status = forge.status(sha, CONTEXT)
-    if status is not None and status.state == "pending" and status.description.startswith(judgement.UNMEASURED):
+    if status is not None and status.state == "pending" and status.description.startswith(judgement.WAITS):
         return True
     return forge.status(sha, checked.CONTEXT) is None
 

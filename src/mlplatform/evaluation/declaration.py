@@ -128,6 +128,8 @@ class Limits(Section):
     """Address space of the process, its programs and libraries included."""
     model_bytes: Annotated[int, Field(ge=1, le=2**31)] = 512 * 2**20
     test_set_bytes: Annotated[int, Field(ge=1, le=2**36)] = 2 * 2**30
+    training_data_bytes: Annotated[int, Field(ge=1, le=2**36)] = 2**30
+    """How much of the training data is looked at for rows of the test set."""
     answer_bytes: Annotated[int, Field(ge=1, le=2**36)] = 2**30
 
 
@@ -163,6 +165,10 @@ class Declaration(Section):
     test_set: TestSet
     metrics: Annotated[dict[Name, Metric], Field(min_length=1, max_length=200)]
     paths: Paths
+    training_data: tuple[RelativePath, ...] = ()
+    """What the training reads: outputs of stages, or paths that `.dvc` files track. Its safetensors files have the
+    tensors of `test_set.inputs`, and no row of the test set may be among them. What a `.dvc` file tracks and is not
+    here may be read by stages alone that write one of these."""
     limits: Limits = Limits()
 
     @model_validator(mode="after")

@@ -8,7 +8,11 @@ from mlplatform.evaluation.declaration import Kind, Metric
 from mlplatform.evaluation.result import Evaluation, Measured, Refused
 from mlplatform.evaluation.scope import Ask, Scope
 
-UNMEASURED = "main has not measured the model yet"
+WAITS = "main has not "
+"""So begins what a verdict says as long as it waits for main's code."""
+UNMEASURED = f"{WAITS}measured the model yet"
+UNCOMPARED = f"{WAITS}compared the new test set with its own yet"
+UNSEARCHED = f"{WAITS}looked for its test rows in the training data yet"
 
 # With such a change, main's numbers say little of how the model will do: they are shown, but an owner decides.
 BEYOND_MEASURING = frozenset({Kind.CONTRACT, Kind.SERVICE, Kind.EVALUATOR, Kind.TEST_SET})
@@ -39,7 +43,8 @@ def judge(
     scope: Scope,
     *,
     problems: Sequence[str] = (),
-    leaked: int = 0,
+    leaked: Mapping[str, int] | None = None,
+    waits: Sequence[str] = (),
     approved: bool = False,
 ) -> Verdict:
     """Judge a pull request.
@@ -49,14 +54,16 @@ def judge(
         rules: main's `metrics`.
         scope: what the pull request changes.
         problems: whatever else speaks against it; any fails.
-        leaked: how many rows of the test set its training data show; any fails.
+        leaked: how many rows of the test set each file of its training data shows; any fails.
+        waits: what main's code has yet to look at besides, such as `UNCOMPARED`.
         approved: whether an owner approved this head after the comment asked for it.
     """
     asks = [str(ask) for ask in scope.owner]
     failures = [*problems, *scope.refused]
     notes: list[str] = []
-    if leaked:
-        failures.append(f"the training data show {leaked} rows of main's test set: take them out")
+    for file, count in (leaked or {}).items():
+        rows = "row" if count == 1 else "rows"
+        failures.append(f"{file} shows {count} {rows} of the test set, on which no model may train: take them out")
     if evaluation is not None:
         candidate, baseline = evaluation.candidate, evaluation.baseline
         if isinstance(candidate, Refused) and candidate.cause == "contract":
@@ -77,8 +84,10 @@ def judge(
             asks.append(f"main's own model was not measured: {baseline.refused}: an owner's approval is asked")
     if failures:
         return Verdict("failure", failures[0], (*failures, *asks))
-    if evaluation is None:
-        return Verdict("pending", UNMEASURED, (f"{UNMEASURED}: this comment is then written anew", *asks))
+    waits = [*([UNMEASURED] if evaluation is None else []), *waits]
+    if waits:
+        sentences = (f"{one}: this comment is then written anew" for one in waits)
+        return Verdict("pending", waits[0], (*sentences, *asks))
     if asks and not approved:
         return Verdict("pending", asks[0], (*asks, *notes))
     by = "approved by an owner; " if asks else ""

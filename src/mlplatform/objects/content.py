@@ -3,9 +3,10 @@
 import hashlib
 from contextlib import closing
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Literal
 
-from mlplatform.objects.verify import MD5, Reader, Sink
+from mlplatform.objects.verify import FOLDER, MD5, Entry, ListingError, Reader, Sink, listed
 
 
 class ObjectFault(Exception):
@@ -32,6 +33,10 @@ def read(reader: Reader, md5: str, most_bytes: int, sink: Sink | None = None) ->
     """
     if not MD5.fullmatch(md5):
         raise ObjectFault(f"{md5[:80]!r} is not the MD5 of a file", "corrupt")
+    return _read(reader, md5, most_bytes, sink)
+
+
+def _read(reader: Reader, md5: str, most_bytes: int, sink: Sink | None) -> Content:
     pieces = reader.read(md5)
     if pieces is None:
         raise ObjectFault(f"object {md5} is missing", "missing")
@@ -46,6 +51,20 @@ def read(reader: Reader, md5: str, most_bytes: int, sink: Sink | None = None) ->
             strong.update(piece)
             if sink:
                 sink.write(piece)
-    if weak.hexdigest() != md5:
+    if weak.hexdigest() != md5.removesuffix(FOLDER):
         raise ObjectFault(f"object {md5} holds other content: {size} bytes with the MD5 {weak.hexdigest()}", "corrupt")
     return Content(strong.hexdigest(), size)
+
+
+def files(reader: Reader, path: str, md5: str, most_bytes: int) -> list[Entry]:
+    """The files of a path: itself, or those of a folder, whose listing may have so many bytes. Raises `ObjectFault`."""
+    if not MD5.fullmatch(md5.removesuffix(FOLDER)):
+        raise ObjectFault(f"{md5[:80]!r} is no MD5", "corrupt")
+    if not md5.endswith(FOLDER):
+        return [Entry(path, md5)]
+    listing = BytesIO()
+    _read(reader, md5, most_bytes, listing)
+    try:
+        return listed(path, listing.getvalue())
+    except ListingError as error:
+        raise ObjectFault(f"object {md5} {error}", "corrupt") from None

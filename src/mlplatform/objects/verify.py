@@ -91,6 +91,18 @@ class S3Reader:
         return of_body(body)
 
 
+@dataclass(frozen=True, slots=True)
+class Either:
+    """Two stores as one: the second has a say where the first lacks an object."""
+
+    first: Reader
+    second: Reader
+
+    def read(self, md5: str) -> Generator[bytes, None, None] | None:
+        content = self.first.read(md5)
+        return self.second.read(md5) if content is None else content
+
+
 def key(prefix: str, md5: str) -> str:
     """Where DVC keeps an object below a remote's prefix, or below a folder."""
     return "/".join(part for part in (prefix.strip("/"), "files", "md5", md5[:2], md5[2:]) if part)
@@ -118,6 +130,24 @@ def digest(content: Generator[bytes, None, None], sink: Sink | None = None) -> s
             if sink:
                 sink.write(piece)
     return sum_.hexdigest()
+
+
+class ListingError(Exception):
+    """An object that is no listing of a folder; the message is the rest of a sentence about it."""
+
+
+def listed(path: str, content: bytes) -> list[Entry]:
+    """The files of the folder `path` whose listing this is. Raises `ListingError`."""
+    try:
+        files = [Entry(f"{path}/{item['relpath']}", item["md5"]) for item in json.loads(content)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ListingError("is no listing of a folder") from None
+    for file in files:
+        if not isinstance(file.md5, str) or not MD5.fullmatch(file.md5):
+            raise ListingError(f"lists {file.path[:200]!r} without an MD5")
+        if ".." in file.path.split("/"):
+            raise ListingError(f"lists {file.path[:200]!r}, which leads out of the folder")
+    return files
 
 
 def verify(entries: Iterable[Entry], reader: Reader, limits: Limits | None = None) -> list[Problem]:
@@ -180,17 +210,11 @@ class _Verification:
     def _listed(self, entry: Entry) -> list[Entry]:
         content = self._read(entry.md5, self._limits.listing, keep=True)[1]
         try:
-            listing = json.loads(content)
-            files = [Entry(f"{entry.path}/{item['relpath']}", item["md5"]) for item in listing]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            raise _Bad("corrupt", "is no listing of a folder") from None
+            files = listed(entry.path, content)
+        except ListingError as error:
+            raise _Bad("corrupt", str(error)) from None
         if len(files) > self._limits.files:
             raise _Bad("not verified", f"lists {len(files)} files, more than the {self._limits.files} allowed")
-        for file in files:
-            if not isinstance(file.md5, str) or not MD5.fullmatch(file.md5):
-                raise _Bad("corrupt", f"lists {file.path[:200]!r} without an MD5")
-            if ".." in file.path.split("/"):
-                raise _Bad("corrupt", f"lists {file.path[:200]!r}, which leads out of the folder")
         return files
 
     def _read(self, md5: str, limit: int, *, keep: bool = False) -> tuple[int, bytes]:

@@ -42,9 +42,9 @@ OWNED = (
     "apps/bot/",
     "apps/runner-controller/",
     "**/.dvc/config",
-    # What rules the gate: how a model is measured, and on what.
+    # What rules the gate: how a model is measured. On what it is measured, the gate itself asks an owner, unless rows
+    # were only added to it.
     "ml/evaluation.yaml",
-    "ml/data/test.safetensors.dvc",
     "ml/src/digits/score.py",
 )
 # Sections of parameter files that rule the gate.

@@ -7,7 +7,17 @@ import pytest
 import toy_project as toy
 from mlplatform.evaluation.declaration import Kind, parse
 from mlplatform.evaluation.identity import Model
-from mlplatform.evaluation.judgement import Number, Verdict, below_limits, judge, numbers
+from mlplatform.evaluation.judgement import (
+    UNCOMPARED,
+    UNMEASURED,
+    UNSEARCHED,
+    WAITS,
+    Number,
+    Verdict,
+    below_limits,
+    judge,
+    numbers,
+)
 from mlplatform.evaluation.result import Evaluation, Measured, Refused
 from mlplatform.evaluation.scope import Ask, Change, Scope, scope
 
@@ -150,10 +160,25 @@ def test_main_s_own_model_that_cannot_be_measured_is_no_baseline() -> None:
 
 
 def test_test_rows_in_the_training_data_fail_whoever_approves() -> None:
-    verdict = judge(of(measured(0.99), MAIN), RULES, NOTHING, leaked=3, approved=True)
+    leaked = {"ml/data/x (of ml/dvc.lock)": 3, "ml/y": 1}
+    verdict = judge(of(measured(0.99), MAIN), RULES, NOTHING, leaked=leaked, waits=[UNCOMPARED], approved=True)
 
     assert verdict.state == "failure"
-    assert verdict.summary == "the training data show 3 rows of main's test set: take them out"
+    assert verdict.reasons == (
+        "ml/data/x (of ml/dvc.lock) shows 3 rows of the test set, on which no model may train: take them out",
+        "ml/y shows 1 row of the test set, on which no model may train: take them out",
+    )
+
+
+def test_nobody_is_asked_and_nothing_passes_before_main_has_compared_the_data() -> None:
+    verdict = judge(of(measured(0.99), MAIN), RULES, owner(Kind.TEST_SET), waits=[UNCOMPARED, UNSEARCHED])
+
+    assert (verdict.state, verdict.summary) == ("pending", UNCOMPARED)
+    assert verdict.reasons[:2] == (
+        "main has not compared the new test set with its own yet: this comment is then written anew",
+        "main has not looked for its test rows in the training data yet: this comment is then written anew",
+    )
+    assert all(text.startswith(WAITS) for text in (UNCOMPARED, UNSEARCHED, UNMEASURED))
 
 
 def test_other_problems_and_what_is_not_understood_fail() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mlplatform.objects import content
 from mlplatform.objects.content import ObjectFault
-from mlplatform.objects.verify import FolderReader
+from mlplatform.objects.verify import Entry, FolderReader
 
 CONTENT = b"a model"
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
@@ -48,3 +48,41 @@ def test_s16_other_content_under_the_right_name_is_refused(store: FolderReader) 
     with pytest.raises(ObjectFault, match="holds other content: 7 bytes") as caught:
         content.read(store, MD5, 100)
     assert caught.value.kind == "corrupt"
+
+
+def put(store: FolderReader, content: bytes) -> str:
+    name = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    place = store.root / "files" / "md5" / name[:2] / f"{name[2:]}.dir"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    return f"{name}.dir"
+
+
+def test_a_path_has_one_file_or_those_that_its_listing_names(store: FolderReader) -> None:
+    listing = put(store, f'[{{"md5": "{MD5}", "relpath": "a/b"}}]'.encode())
+
+    assert content.files(store, "ml/x", MD5, 100) == [Entry("ml/x", MD5)]
+    assert content.files(store, "ml/x", listing, 100) == [Entry("ml/x/a/b", MD5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{", "is no listing of a folder"),
+        (b'[{"md5": "1", "relpath": "a"}]', "lists 'ml/x/a' without an MD5"),
+        (f'[{{"md5": "{MD5}", "relpath": "../a"}}]'.encode(), "which leads out of the folder"),
+        (b"[" + b" " * 100 + b"]", "is larger than 100 bytes"),
+    ],
+)
+def test_a_listing_that_is_none_is_refused(store: FolderReader, text: bytes, message: str) -> None:
+    with pytest.raises(ObjectFault, match=message):
+        content.files(store, "ml/x", put(store, text), 100)
+
+
+def test_a_listing_under_anothers_name_is_refused(store: FolderReader) -> None:
+    place = put(store, b"[]")
+    (store.root / "files" / "md5" / place[:2] / place[2:]).write_bytes(b"[ ]")
+    with pytest.raises(ObjectFault, match="holds other content"):
+        content.files(store, "ml/x", place, 100)
+    with pytest.raises(ObjectFault, match="is no MD5"):
+        content.files(store, "ml/x", "../x.dir", 100)

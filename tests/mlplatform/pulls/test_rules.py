@@ -37,7 +37,6 @@ RULES = Rules(People(frozenset({"owner"}), frozenset({"member"})))
         ".dvc/config",
         "ml/.dvc/config",
         "ml/other/.dvc/config",
-        "ml/data/test.safetensors.dvc",
         "ml/src/digits/score.py",
         "ml/evaluation.yaml",
         "conftest.py",
@@ -63,6 +62,8 @@ def test_an_owner_is_asked(path: str) -> None:
         "ml/dvc.lock",
         "ml/src/digits/train.py",
         "ml/scripts/x",
+        # The gate asks for one itself, unless the test set only grew.
+        "ml/data/test.safetensors.dvc",
         "scripts.md",
         "pyproject.toml.txt",
         "apps/classifier/overlays/dev/kustomization.yaml",

@@ -288,13 +288,15 @@ def new_project(
         client.close()
 
 
-@pytest.fixture
-def write_project(tmp_path: Path) -> Callable[[str, Mapping[str, str]], Path]:
-    """A function that writes a project whose data lie below a prefix of ml-data, without a forge; returns its root."""
+@pytest.fixture(scope="session")
+def write_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Mapping[str, str]], Path]:
+    """A function that writes a project whose data lie below a prefix of ml-data, without a forge; returns its root,
+    beside which nothing lies."""
 
     def write(prefix: str, files: Mapping[str, str]) -> Path:
-        _write_project(tmp_path / "source", prefix, files)
-        return tmp_path / "source"
+        root = tmp_path_factory.mktemp("project") / "source"
+        _write_project(root, prefix, files)
+        return root
 
     return write
 

@@ -1,107 +1,23 @@
 """The two halves of job `evaluate`, as their containers run them, and what the gate finds then: no stand-ins."""
 
 import hashlib
-import io
-import json
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import measured_project
-from ci import git, measurements
-from ci.measurements import Measurements, Unmeasurable
+from ci import measurements
+from ci.measurements import Unmeasurable
 from ci.store import Store
-from ci.tree import CommitTree
-from mlplatform.evaluation.result import Evaluation, Measured, Refused, ResultError
-from mlplatform.objects import bundle
+from measured_place import RUN, Place, md5, trained
+from mlplatform.evaluation.result import Measured, Refused, ResultError
 
 pytestmark = pytest.mark.tools
 
-# Far from those of the forge, with which other tests share the store.
-RUN = 10**9
 PIPELINE = "stages: {train: {cmd: python train.py, deps: [train.py], outs: [model/model.onnx]}}\n"
-
-
-def md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def trained(model: bytes, script: str = "# first\n") -> dict[str, str]:
-    """A lock that names a model, fresh for this training script."""
-    deps = [{"path": "train.py", "hash": "md5", "md5": md5(script.encode()), "size": len(script)}]
-    outs = [{"path": "model/model.onnx", "hash": "md5", "md5": md5(model), "size": len(model)}]
-    stage = {"cmd": "python train.py", "deps": deps, "outs": outs}
-    return {"ml/train.py": script, "ml/dvc.lock": json.dumps({"schema": "2.0", "stages": {"train": stage}})}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Main's checkout, and the store in which its objects lie below a prefix of the test's own."""
-
-    root: Path
-    prefix: str
-    store: Store
-    variables: Mapping[str, str]
-
-    def put(self, content: bytes, remote: str = "", name: str = "") -> None:
-        name = name or md5(content)
-        self.store.put(f"{self.prefix}{remote}/files/md5/{name[:2]}/{name[2:]}", content)
-
-    def git(self, *arguments: str) -> str:
-        command = ["git", "-c", "user.name=m", "-c", "user.email=m@example.invalid", *arguments]
-        return subprocess.run(command, cwd=self.root, check=True, capture_output=True, text=True).stdout.strip()
-
-    def commit(self, files: Mapping[str, str]) -> str:
-        """A branch's commit; main stays checked out."""
-        self.git("checkout", "--quiet", "--detach", "main")
-        for name, text in files.items():
-            (self.root / name).write_text(text)
-        self.git("commit", "--quiet", "--all", "--message", "Change")
-        sha = self.git("rev-parse", "HEAD")
-        self.git("checkout", "--quiet", "main")
-        return sha
-
-    def run(self, script: str, event: Mapping[str, Any], expected: int = 0) -> str:
-        work = self.root.parent
-        (work / "event.json").write_text(json.dumps(event))
-        variables = {**self.variables, "RUNNER_WORK": str(work), "GITHUB_EVENT_PATH": str(work / "event.json")}
-        if script == "evaluate":
-            variables = {key: value for key, value in variables.items() if not key.startswith("AWS_")}
-        command = [str(self.root / "scripts/ci" / script)]
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300)
-        assert done.returncode == expected, done.stdout + done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stdout + done.stderr
-
-    def leave(self, run: int, files: Mapping[str, str], *models: bytes) -> None:
-        """What a training run leaves."""
-        objects = {}
-        for model in models:
-            objects[md5(model)] = self.root.parent / md5(model)
-            objects[md5(model)].write_bytes(model)
-        stream = io.BytesIO()
-        bundle.write(stream, {path: text.encode() for path, text in files.items()}, objects)
-        self.store.put(f"runs/{run}", stream.getvalue())
-
-    def measure(self, sha: str | None = None, run: int = RUN) -> str:
-        """What the job does after this run's training of a commit, or after a push to main."""
-        shutil.rmtree(self.root.parent / "evaluation", ignore_errors=True)
-        event = {"workflow_run": {"id": run, "head_sha": sha}} if sha else {}
-        return self.run("fetch", event) + self.run("evaluate", event)
-
-    def look(self, sha: str) -> Evaluation | None:
-        """What the gate finds."""
-        repository = git.Repository(self.root)
-        main, tree = CommitTree(repository, self.git("rev-parse", "main")), CommitTree(repository, sha)
-        declared = measurements.rules(main)
-        assert declared
-        return Measurements(self.store, self.root).look(main, tree, declared)
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +40,10 @@ def place(
     prefix, rows = f"{tmp_path.name}/dvc", measured_project.rows(40)
     root = write_project(prefix, {**measured_project.files(md5(rows)), "ml/dvc.yaml": PIPELINE, **trained(good)})
     made = Place(root, prefix, Store.connect("ml-data"), variables)
-    made.git("init", "--quiet", "--initial-branch=main", ".")
-    made.git("add", "--all")
-    made.git("commit", "--quiet", "--message", "Main")
+    made.begin()
     made.put(good)
     made.put(rows, "-test")
-    # The store outlives the test, and the key of a measurement is what it belongs to.
-    for key in made.store.sizes(measurements.PREFIX, 1000):
-        made.store.delete(key)
+    made.forget()
     return made
 
 
