@@ -17,7 +17,7 @@ from ci.judging import Judged, Judging
 from ci.measurements import Measurements
 from ci.store import Store
 from ci.tree import CommitTree
-from measured_place import Place, md5
+from measured_place import RUN, Place, md5
 from mlplatform.evaluation.judgement import UNCOMPARED, UNMEASURED, UNSEARCHED
 
 pytestmark = pytest.mark.tools
@@ -136,7 +136,8 @@ class Gate:
         assert declared
         folder = self.place.empty()
         kept = Measurements(self.place.store, self.place.root)
-        return fetch.Fetch(repository, self.place.store, kept, folder).fetch(main, declared, sha)
+        trained = fetch.Trained(sha, RUN) if sha else None
+        return fetch.Fetch(repository, self.place.store, kept, folder).fetch(main, declared, trained)
 
     def measure(self, sha: str | None = None) -> str:
         """Both halves of the job."""
