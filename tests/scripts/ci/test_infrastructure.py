@@ -319,6 +319,7 @@ def test_other_changes_and_other_forges_pass_at_once(project: Project, gitea: An
     assert "this forge has no AWS environments to preview: nothing to do for dev" in project.run(tasks[PREVIEW])
 
 
+@pytest.mark.providers
 def test_p3_jobs_let_no_other_plugins_replace_or_delete(project: Project, aws: Emulator) -> None:
     make(project, "shared", "dev")
     apply(project)

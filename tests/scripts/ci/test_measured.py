@@ -1,4 +1,7 @@
-"""Pull requests that main's own code measures: real forge, object store, DVC and ONNX Runtime; no pods."""
+"""Pull requests that main's own code measures: real forge, object store, DVC and ONNX Runtime; no pods.
+
+What single faults come to is for test_judging.py, which needs no forge.
+"""
 
 import hashlib
 import json
@@ -16,7 +19,6 @@ Project = Any
 # Seconds until the forge has handed out what an event starts.
 PATIENCE = 5
 JOBS = ("train.yml", "report.yml", "evaluate.yml")
-RANDOM = "__import__('random').Random(7).randbytes(41000)"
 
 
 @pytest.fixture
@@ -102,36 +104,7 @@ def test_s5_main_measures_and_what_a_run_says_of_itself_decides_nothing(project:
     assert "| `accuracy` | 1 | 0.5 | -0.5 |" in project.report(pull.number)
 
 
-def test_s5_a_typed_lock_and_typed_metrics_change_no_number(released: Project) -> None:
-    released.git("fetch", "--quiet", "origin")
-    released.git("checkout", "--quiet", "--detach", "origin/main")
-    lock, metrics = (released.root / "ml" / name for name in ("dvc.lock", "metrics.json"))
-    typed = json.dumps({"accuracy": 0.123, "loss": 0.0}, indent=1)
-    old, new = (
-        (hashlib.md5(text.encode(), usedforsecurity=False).hexdigest(), len(text))
-        for text in (metrics.read_text(), typed)
-    )
-    text = lock.read_text().replace(old[0], new[0]).replace(f"size: {old[1]}\n", f"size: {new[1]}\n")
-    _, status = propose(released, "typed", {"ml/metrics.json": typed, "ml/dvc.lock": text})
-    assert (status.state, status.description) == ("success", "accuracy 1.0000, main 1.0000 (+0.0000)")
-
-
-@pytest.mark.parametrize(
-    ("model", "reason"),
-    [
-        (RANDOM, "the model was refused: the file is not an ONNX model"),
-        ("b'onnx\\n\\0\\1'", "the model was refused: the file is not an ONNX model"),
-        ("toy_project.endless().SerializeToString()", "the model was refused: it took more than"),
-        ("toy_project.other_architecture().SerializeToString()", "accuracy 1.0000, main 1.0000 (+0.0000)"),
-    ],
-    ids=["random-bytes", "seven-bytes", "endless-loop", "another-architecture-passes"],
-)
-def test_s5_a_model_file_of_any_kind_is_judged(released: Project, model: str, reason: str) -> None:
-    _, status = propose(released, "other", measured_project.train(model))
-    assert status.state == ("success" if reason.startswith("accuracy") else "failure")
-    assert status.description.startswith(reason)
-
-
+@pytest.mark.attacks
 def test_s5_what_rules_the_gate_is_an_owners_and_counts_from_its_merge_on(released: Project) -> None:
     # The evaluator that always says 1.0, with a model that is worse: main's own evaluator measures it.
     lies = "def score(outputs, targets):\n    return {'accuracy': 1.0, 'mistakes': 0}\n"

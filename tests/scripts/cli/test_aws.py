@@ -211,6 +211,7 @@ def test_what_the_state_still_protects_is_not_destroyed(dev: Environment, accoun
     run(aws_down.steps(lifted.beside("shared")), tmp_path)
 
 
+@pytest.mark.providers
 @pytest.mark.tools
 def test_p3_up_lets_no_other_plugins_replace_or_delete(dev: Environment, account: Emulator, tmp_path: Path) -> None:
     cache(dev.paths.cache)
