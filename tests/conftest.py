@@ -1,4 +1,4 @@
-"""What all tests share: where things are, tools that must be there, and the platform that e2e tests drive."""
+"""What all tests share: where things are, tools that must be there, and the platform that core tests drive."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import pytest
 
 from settings import ROOT, Cluster, Paths, load_local
 
-LIVE = ("host", "e2e", "platform")
+LIVE = ("host", "core", "platform")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

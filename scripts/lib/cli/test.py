@@ -20,7 +20,9 @@ from mlplatform.checks.plan import CHECK, JOBS, RENDER
 from settings import ROOT, Paths
 
 _BUILT = ("tools", "render", "policy")
-_LIVE = ("host", "e2e")
+_LIVE = ("host", "core")
+# In the place of tiers: all that needs no platform, scripts/check too.
+FAST = "fast"
 # Run by name before a change that concerns them is done; the command writes down how they ended.
 _NAMED = ("attacks", "faults", "upgrade", "providers")
 # In the place of tiers: what the checkout's changes need, as jobs of pull requests run it.
@@ -53,7 +55,7 @@ TIERS = {
     "render": Tier("render", "render"),
     "policy": Tier("policy", "policy"),
     "host": Tier("host", "host", platform=True),
-    "e2e": Tier("e2e", "e2e", platform=True),
+    "core": Tier("core", "core", platform=True),
     "attacks": Tier("attacks", "attacks"),
     "faults": Tier("faults", "faults", platform=True),
     # Makes its platform by itself.
@@ -206,8 +208,8 @@ def _environment(paths: Paths, group: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def everything(session: Session) -> None:
-    """Every tier: the fast ones while the tools are made, then those that need the tools, then the platform's."""
+def fast(session: Session) -> None:
+    """All that needs no platform: tests without tools while these are made, then the others."""
     tools = Tools(session.artifacts / "tools.log")
     try:
         session.pytest([TIERS["unit"]])
@@ -218,7 +220,6 @@ def everything(session: Session) -> None:
         raise
     session.command("check", ROOT / "scripts" / "check")
     session.pytest(TIERS[name] for name in _BUILT)
-    live(session, [TIERS[name] for name in _LIVE])
 
 
 def named(session: Session, tier: Tier) -> None:
@@ -290,26 +291,25 @@ def _act(arguments: argparse.Namespace) -> int:
         return _affected(arguments)
     if arguments.since is not None:
         raise BadInput("--since is a part of affected", "scripts/test affected --since=COMMIT")
-    if unknown := [name for name in arguments.tiers if name not in TIERS]:
-        raise BadInput(f"there is no tier {', '.join(unknown)}", f"choose of: {', '.join(TIERS)}")
+    if unknown := [name for name in arguments.tiers if name not in (FAST, *TIERS)]:
+        raise BadInput(f"there is no tier {', '.join(unknown)}", f"choose of: {FAST}, {', '.join(TIERS)}")
     paths, artifacts = Paths.from_environment(), evidence.folder()
     evidence.clear(artifacts)
     session = Session(paths, artifacts, arguments.pytest)
-    chosen = [TIERS[name] for name in TIERS if name in arguments.tiers]
-    if not chosen:
-        everything(session)
-    else:
-        if any(tier.name in (*_BUILT, *_NAMED) for tier in chosen):
-            session.heading("tools")
-            Tools(artifacts / "tools.log").wait()
-        if offline := [tier for tier in chosen if not tier.platform and tier.name not in _NAMED]:
-            session.pytest(offline)
-        for tier in chosen:
-            if tier.name in _NAMED and not tier.platform:
-                with lock.session("test") if tier.alone else contextlib.nullcontext():
-                    named(session, tier)
-        if needing := [tier for tier in chosen if tier.platform]:
-            live(session, needing)
+    chosen = [TIERS[name] for name in TIERS if name in (arguments.tiers or _LIVE)]
+    if FAST in arguments.tiers or not arguments.tiers:
+        fast(session)
+    elif any(tier.name in (*_BUILT, *_NAMED) for tier in chosen):
+        session.heading("tools")
+        Tools(artifacts / "tools.log").wait()
+    if offline := [tier for tier in chosen if not tier.platform and tier.name not in _NAMED]:
+        session.pytest(offline)
+    for tier in chosen:
+        if tier.name in _NAMED and not tier.platform:
+            with lock.session("test") if tier.alone else contextlib.nullcontext():
+                named(session, tier)
+    if needing := [tier for tier in chosen if tier.platform]:
+        live(session, needing)
     return session.close()
 
 
@@ -317,13 +317,14 @@ def main() -> int:
     """The verb."""
     parser = app.parser(
         "test",
-        "Run the tests of the given tiers. Without any: all that need no cloud, on the platform that this sets up.\n"
-        "The last of them, e2e, ends with scripts/down --purge --yes --keep-cache. Only by name, each with its result\n"
-        f"written to docs/results: {', '.join(_NAMED)} (which builds Pulumi's\n"
-        "own Kubernetes provider first, in 15 minutes of one core). `affected` runs what pull requests run: those of\n"
-        f"{', '.join(JOBS)} that the changes since main need, or the ones named beside it.",
+        f"Run the tests of the given tiers. Without any: `{FAST}`, which is scripts/check and all that needs no\n"
+        f"platform, then {' and '.join(_LIVE)} on the platform that this sets up. The last of them ends with\n"
+        "scripts/down --purge --yes --keep-cache. Only by name, each with its result written to docs/results:\n"
+        f"{', '.join(_NAMED)} (which builds Pulumi's own Kubernetes provider first, in 15\n"
+        f"minutes of one core). `affected` runs what pull requests run: those of {', '.join(JOBS)} that\n"
+        "the changes since main need, or the ones named beside it.",
     )
-    parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}; or affected")
+    parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}; {FAST} or affected")
     parser.add_argument(
         "--since", metavar="COMMIT", help="with affected: the changes since there (default: since main)"
     )

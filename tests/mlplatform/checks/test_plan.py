@@ -95,7 +95,7 @@ def test_targets_of_several_paths_are_one_list_without_what_is_in_another() -> N
         ("tests/test_tree.py", "tests/test_tree.py"),
         ("tests/infra/golden/local.urns", "tests/infra"),
         ("tests/infra/policy/conftest.py", "tests/infra/policy"),
-        ("tests/e2e/conftest.py", "tests/e2e"),
+        ("tests/core/conftest.py", "tests/core"),
     ],
 )
 def test_a_changed_test_is_run_and_so_is_what_reads_what_lies_beside_it(path: str, target: str) -> None:

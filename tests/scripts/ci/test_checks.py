@@ -115,7 +115,7 @@ def test_b6_without_tools_a_job_that_needs_them_says_who_brings_them(checkout: P
     assert done.stderr == "error: the runner's base layer has no tools: scripts/up on its host copies them there\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("e2e",), ("check", "unit")])
+@pytest.mark.parametrize("arguments", [(), ("core",), ("check", "unit")])
 def test_an_unknown_job_is_refused(checkout: Path, place: Place, arguments: tuple[str, ...]) -> None:
     (checkout / "README.md").write_text("x\n")
     commit(checkout)

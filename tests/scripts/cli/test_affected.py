@@ -86,7 +86,7 @@ def test_in_the_place_of_tests_that_are_gone_their_folder_is_run(root: Path) -> 
     ("arguments", "error"),
     [
         (["unit", "--since=HEAD"], "--since is a part of affected"),
-        (["affected", "e2e"], "affected has no part e2e"),
+        (["affected", "core"], "affected has no part core"),
         (["affected", "--since=nowhere"], "--since: there is no commit nowhere"),
     ],
 )

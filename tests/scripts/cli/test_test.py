@@ -1,5 +1,6 @@
 """Results of several pytest runs become one sum and one exit status."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_run_without_a_single_test_is_no_success(session: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tier", "apart"), [("unit", False), ("tools", False), ("host", True), ("e2e", True), ("faults", True)]
+    ("tier", "apart"), [("unit", False), ("tools", False), ("host", True), ("core", True), ("faults", True)]
 )
 def test_tests_of_the_platform_run_one_after_the_other(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tier: str, apart: bool
@@ -60,6 +61,29 @@ def test_tests_of_the_platform_run_one_after_the_other(
     session.pytest([test.TIERS[tier]])
     assert session.problems == []
     assert ("--numprocesses" not in (tmp_path / "arguments").read_text()) is apart
+
+
+@pytest.mark.parametrize(
+    ("tiers", "ran"),
+    [
+        ([], ["fast", "live host core"]),
+        (["fast"], ["fast"]),
+        (["core", "fast"], ["fast", "live core"]),
+        (["host"], ["live host"]),
+    ],
+)
+def test_b6_fast_is_all_that_needs_no_platform(
+    monkeypatch: pytest.MonkeyPatch, tiers: list[str], ran: list[str]
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(test, "fast", lambda session: done.append("fast"))
+    monkeypatch.setattr(
+        test, "live", lambda session, chosen: done.append(f"live {' '.join(one.name for one in chosen)}")
+    )
+    monkeypatch.setattr(test.Session, "close", lambda self: 0)
+    monkeypatch.setattr(sys, "argv", ["test", *tiers])
+    assert test.main() == 0
+    assert done == ran
 
 
 def test_without_names_each_environment_runs_its_own_tests() -> None:

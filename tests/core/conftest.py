@@ -29,11 +29,11 @@ ORDER = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put these modules in order; every one of their tests is of tier e2e, unless it is run by name only."""
+    """Put these modules in order; every one of their tests is of tier core, unless it is run by name only."""
     here = Path(__file__).parent
     ours = [item for item in items if item.path.parent == here]
     for item in ours:
-        item.add_marker(pytest.mark.platform if item.get_closest_marker("faults") else pytest.mark.e2e)
+        item.add_marker(pytest.mark.platform if item.get_closest_marker("faults") else pytest.mark.core)
     positions = [number for number, item in enumerate(items) if item.path.parent == here]
     ordered = sorted(ours, key=lambda item: ORDER.index(item.path.stem))
     for number, item in zip(positions, ordered, strict=True):
