@@ -28,6 +28,8 @@ Tool = Callable[[str], Path]
 PUSH = "release.yml push"
 BASE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 JUDGED = ("train.yml pull_request", "report.yml pull_request_target")
+# A deployment has nothing to train.
+DEPLOYED = "report.yml pull_request_target"
 OVERLAY = "apps/classifier/overlays/dev/kustomization.yaml"
 CONFIGURATION = """
 version: 0.1
@@ -150,11 +152,8 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
     assert config["config"]["Labels"]["ml-platform.dev/model-digest"] in deploy.body
 
     # The gate knows what release has published.
-    tasks = project.take(*JUDGED)
-    project.run(tasks[JUDGED[1]])
+    project.run(project.take(DEPLOYED)[DEPLOYED])
     assert project.gate(deploy.head_sha).state == "success"
-    project.finish(tasks[JUDGED[0]])
-    project.drop("report.yml workflow_run")
 
     # The same job again changes nothing.
     assert f"#{deploy.number} proposes this image already" in project.run_again(task)
@@ -166,7 +165,7 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
 
     # A push that touches neither model nor service releases nothing new.
     docs = project.propose("docs", {"README.md": "text\n"})
-    merge(project, docs)
+    merge(project, docs, *JUDGED, "report.yml workflow_run")
     assert f"#{deploy.number} proposes this image already" in project.run(project.take(PUSH)[PUSH])
 
     # A newer model supersedes the open proposal.
@@ -179,13 +178,13 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
     assert f"Superseded by #{newer.number}" in project.member.comments(deploy.number)[-1].body
 
     # Deploying it is no release either, and its overlay then has the image.
-    merge(project, newer)
+    merge(project, newer, DEPLOYED)
     assert "has this image already" in project.run(project.take(PUSH)[PUSH])
 
 
-def merge(project: Project, pull: Any) -> None:
+def merge(project: Project, pull: Any, *jobs: str) -> None:
     """Merge a pull request whose jobs are not looked at."""
-    project.drop(*JUDGED, "report.yml workflow_run")
+    project.drop(*jobs)
     project.member.merge_pull_request(pull.number, pull.head_sha)
 
 
@@ -202,8 +201,8 @@ def test_s14_a_release_that_was_killed_before_its_pull_request_is_completed_by_t
         bot.comment(deploy.number, "Superseded: the test takes it away.")
         bot.close_pull_request(deploy.number)
 
-    project.drop(*JUDGED, "report.yml workflow_run")
-    merge(project, project.propose("docs", {"README.md": "text\n"}))
+    project.drop(DEPLOYED)
+    merge(project, project.propose("docs", {"README.md": "text\n"}), *JUDGED, "report.yml workflow_run")
     project.run(project.take(PUSH)[PUSH])
 
     [again] = project.member.pull_requests()
@@ -271,11 +270,11 @@ def test_s25_a_scheduled_run_releases_what_the_lost_event_of_a_merge_did_not(pro
 def test_s20_a_digest_that_release_did_not_publish_is_refused_by_the_gate(project: Project) -> None:
     merge_trained(project, "first", 0.98)
     project.run(project.take(PUSH)[PUSH])
-    project.drop(*JUDGED, "report.yml workflow_run")
+    project.drop(DEPLOYED)
     foreign = f"sha256:{'ab' * 32}"
     text = f"images: [{{name: classifier, digest: {foreign}}}]\n"
     pull = project.propose("foreign", {OVERLAY: text})
-    project.run(project.take(*JUDGED)["report.yml pull_request_target"])
+    project.run(project.take(DEPLOYED)[DEPLOYED])
     status = project.gate(pull.head_sha)
     assert status.state == "failure"
     assert "is not an image that release has published" in status.description
