@@ -4,7 +4,7 @@ A part of job `report`, from main: main's planner says which jobs must have pass
 the pull request's own; what guts it shows among its paths.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ci.failure import Unacceptable
@@ -12,7 +12,7 @@ from ci.git import Repository
 from ci.tree import CommitTree
 from forge import Forge, PullRequest
 from mlplatform.checks import plan
-from mlplatform.checks.overlay import only_digests
+from mlplatform.checks.overlay import is_overlay, only_digests
 from mlplatform.checks.plan import Plan
 from mlplatform.checks.verdict import FILE, WORKFLOW, Job, Run, Verdict, judge
 
@@ -27,7 +27,7 @@ def planned(repository: Repository, base: str, head: str) -> Plan:
 
     def is_digest(path: str) -> bool:
         try:
-            return only_digests(path, before.read(path), after.read(path))
+            return is_overlay(path) and only_digests(path, before.read(path), after.read(path))
         except Unacceptable:
             return False
 
@@ -44,39 +44,47 @@ class Checked:
 
     def report(self, pull: PullRequest, base: str, head: str) -> None:
         """Set the status of a head by what is known now. `base`: where the branch left main."""
-        found = self._verdict(pull, base, head)
+        try:
+            found = self._verdict(pull, base, head)
+        except Unacceptable as error:
+            found = Verdict("failure", str(error))
         print(f"{CONTEXT}: {found.state}: {found.text}")
         self.forge.set_status(head, CONTEXT, found.state, found.text, found.url or self.run_url)
 
     def _verdict(self, pull: PullRequest, base: str, head: str) -> Verdict:
-        needed = planned(self.repository, base, head).jobs
+        plan_ = planned(self.repository, base, head)
+        needed = plan_.jobs
         if needed and pull.is_from_fork(self.forge.repository):
             text = f"forks are not checked here: a member pushes the branch to {self.forge.repository}"
             return Verdict("failure", text)
         changed = self.repository.changed(base, head)
         if needed and not plan.is_started(changed):
-            path = next(path for path in changed if path.startswith("apps/"))
+            path = next((path for path in changed if is_overlay(path)), changed[0])
             return Verdict("pending", f"main cannot judge {path}: an owner's approval is asked")
         own = self._run(head) if needed else None
-        runs = self._runs(needed, base, head, own)
+        runs = self._runs(plan_, base, head, own)
         return judge(needed, runs, own, CommitTree(self.repository, head).read(FILE) is not None)
 
-    def _runs(self, needed: Sequence[str], base: str, head: str, own: Run | None) -> Mapping[str, list[Run]]:
-        """By job, the runs of the head and of the commits before it since which nothing that concerns it changed."""
-        found: dict[str, list[Run]] = {job: [own] if own else [] for job in needed}
+    def _runs(self, needed: Plan, base: str, head: str, own: Run | None) -> Mapping[str, list[Run]]:
+        """By job, the runs of the head, and of the commits before it since which nothing that concerns it changed, as
+        far as they ran all that is needed now: a merge of main may ask for more."""
+        found: dict[str, list[Run]] = {job: [own] if own else [] for job in needed.jobs}
         listed = self.repository.git("rev-list", "--first-parent", f"--max-count={MOST_COMMITS}", head, f"^{base}")
         for commit in listed.decode().split()[1:]:
             changed = planned(self.repository, commit, head).jobs
-            concerned = [job for job in needed if job not in changed]
-            if not concerned:
+            same = [job for job in needed.jobs if job not in changed]
+            if not same:
                 break
-            if run := self._run(commit):
-                for job in concerned:
+            left = self.repository.merge_base(base, commit)
+            ran = planned(self.repository, left, commit) if left else plan.Plan({})
+            if (covered := [job for job in same if ran.covers(job, needed)]) and (run := self._run(commit)):
+                for job in covered:
                     found[job].append(run)
         return found
 
     def _run(self, sha: str) -> Run | None:
-        run = next((run for run in self.forge.workflow_runs(sha) if run.workflow == WORKFLOW), None)
+        runs = (run for run in self.forge.workflow_runs(sha) if run.workflow == WORKFLOW and run.is_of_a_pull_request)
+        run = next(runs, None)
         if run is None:
             return None
         jobs = {

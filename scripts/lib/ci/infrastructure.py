@@ -112,7 +112,8 @@ class Infrastructure:
 
 def latest(forge: Forge, sha: str) -> WorkflowRun | None:
     """The latest run that previewed a commit, by the forge's record."""
-    return next((run for run in forge.workflow_runs(sha) if run.workflow == WORKFLOW), None)
+    runs = (run for run in forge.workflow_runs(sha) if run.workflow == WORKFLOW and run.is_of_a_pull_request)
+    return next(runs, None)
 
 
 def previewed(store: Store, run: WorkflowRun | None, sha: str) -> plan.Preview | None:

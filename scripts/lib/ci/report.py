@@ -281,7 +281,7 @@ class Job:
 
     def _training(self, sha: str) -> WorkflowRun | None:
         """The latest training run of a commit."""
-        return next((run for run in self.forge.workflow_runs(sha) if run.workflow == TRAIN_WORKFLOW), None)
+        return next((run for run in self.forge.workflow_runs(sha) if _trains(run)), None)
 
     def _trained_by(self, sha: str) -> str:
         """The training run that a commit of the bot names, empty where there is none to believe.
@@ -295,12 +295,16 @@ class Job:
         named = [line.removeprefix(f"{TRAINED_BY} ") for line in message if line.startswith(f"{TRAINED_BY} ")]
         if {author, committer} != {bot} or len(parents.split()) != 1 or len(named) != 1:
             return ""
-        runs = [run.url for run in self.forge.workflow_runs(parents) if run.workflow == TRAIN_WORKFLOW]
+        runs = [run.url for run in self.forge.workflow_runs(parents) if _trains(run)]
         return named[0] if named[0] in runs else ""
 
     def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
         print(f"{CONTEXT}: {state}: {description}")
         self.forge.set_status(sha, CONTEXT, state, description, url or self.run_url)
+
+
+def _trains(run: WorkflowRun) -> bool:
+    return run.workflow == TRAIN_WORKFLOW and run.is_of_a_pull_request
 
 
 def _ending(training: WorkflowRun) -> str:
@@ -355,8 +359,18 @@ def main() -> None:
     pulls = pull_requests(job.forge, environment.event())
     if not pulls:
         print(f"no open pull request into {MAIN} has this commit as its head: nothing to report")
+    failed = []
     for pull in pulls:
-        job.report(pull)
+        try:
+            job.report(pull)
+        except Exception as error:
+            if len(pulls) == 1:
+                raise
+            # What is the matter with one pull request is none of the others' business.
+            print(f"error: #{pull.number}: {error!r}")
+            failed.append(f"#{pull.number}")
+    if failed:
+        raise Failure(f"{', '.join(failed)} could not be judged: the lines above say why")
 
 
 if __name__ == "__main__":

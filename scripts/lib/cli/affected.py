@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cli import git
 from cli.failure import BadInput
-from mlplatform.checks.overlay import only_digests
+from mlplatform.checks.overlay import is_overlay, only_digests
 from mlplatform.checks.plan import Plan, plan
 
 # Where a branch is taken to have left main, unless it is said.
@@ -21,6 +21,8 @@ def since(root: Path, commit: str | None = None) -> Plan:
     paths = [path for path in (*differing.split("\0"), *untracked.split("\0")) if path]
 
     def is_digest(path: str) -> bool:
+        if not is_overlay(path):
+            return False
         before = _file(repository, base, path)
         after = (root / path).read_bytes().rstrip(b"\n") if (root / path).is_file() else None
         return only_digests(path, before, None if after is None else after + b"\n")

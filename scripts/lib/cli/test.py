@@ -136,7 +136,10 @@ class Session:
         report = self.artifacts / f"{name}-{group}.xml"
         report.unlink(missing_ok=True)
         expression = " or ".join(f"({tier.expression})" for tier in tiers)
-        command = [str(environments.python(group)), "-m", "pytest", "-m", expression, f"--junitxml={report}"]
+        # Settings are the project's own, whatever lies beside the tests that were chosen.
+        settings = ["-c", str(ROOT / "pyproject.toml"), f"--rootdir={ROOT}"]
+        command = [str(environments.python(group)), "-m", "pytest", *settings, "-m", expression]
+        command.append(f"--junitxml={report}")
         if not any(tier.platform or tier.alone for tier in tiers):
             command += _SIDE_BY_SIDE
         self.heading(f"{name} ({group})")

@@ -68,7 +68,8 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """A workflow run. `workflow` is the file's name; `conclusion` is empty until `status` is `completed`."""
+    """A workflow run. `workflow` is the file's name; `conclusion` is empty until `status` is `completed`; `ref` is what
+    defined the workflow, where the forge says so."""
 
     id: int
     workflow: str
@@ -77,6 +78,17 @@ class WorkflowRun:
     status: str
     conclusion: str
     url: str
+    ref: str = ""
+
+    @property
+    def is_of_a_pull_request(self) -> bool:
+        """Whether it ran what its own commit says, for a pull request.
+
+        Gitea shows the runs of `pull_request_target` as such of `pull_request` and of the pull request's head, but what
+        they ran is the base's, which may be anybody's branch. A push is `pull_request_sync` there.
+        """
+        pulls = self.event.startswith("pull_request") and self.event != "pull_request_target"
+        return pulls and (not self.ref or self.ref.startswith("refs/pull/"))
 
     @property
     def completed(self) -> bool:

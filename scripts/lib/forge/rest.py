@@ -188,7 +188,8 @@ def _comment(entry: dict[str, Any]) -> Comment:
 
 def _workflow_run(entry: dict[str, Any]) -> WorkflowRun:
     # Gitea: `train.yml@refs/pull/3/head`; GitHub: `.github/workflows/train.yml` with or without `@ref`.
-    workflow = entry["path"].split("@")[0].rsplit("/", 1)[-1]
+    path, _, ref = entry["path"].partition("@")
+    workflow = path.removeprefix(".github/workflows/")
     return WorkflowRun(
         id=entry["id"],
         workflow=workflow,
@@ -197,4 +198,5 @@ def _workflow_run(entry: dict[str, Any]) -> WorkflowRun:
         status=entry["status"],
         conclusion=entry.get("conclusion") or "",
         url=entry["html_url"],
+        ref=ref,
     )

@@ -7,6 +7,11 @@ from mlplatform.releases import DIGEST, NEW_OVERLAY
 _PATH = re.compile(r"apps/([^/]+)/overlays/[^/]+/kustomization\.yaml")
 
 
+def is_overlay(path: str) -> bool:
+    """Whether a path is that of an app's overlay."""
+    return _PATH.fullmatch(path) is not None
+
+
 def only_digests(path: str, before: bytes | None, after: bytes | None) -> bool:
     """Whether a file is an app's overlay, and nothing of it differs but digests, or it is new and as release writes it.
 

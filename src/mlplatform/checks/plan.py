@@ -27,7 +27,7 @@ JUDGED = (
     "ml/**/params.yaml",
     "ml/**/dvc.lock",
     "ml/**/metrics.json",
-    "ml/**/plots/**",
+    "ml/plots/**",
     "**/*.dvc",
     "ml/**/evaluation.yaml",
 )
@@ -67,6 +67,11 @@ class Plan:
         """The jobs that must pass, in their order."""
         return tuple(job for job in JOBS if job in self.targets)
 
+    def covers(self, job: str, other: "Plan") -> bool:
+        """Whether all that the other plan has of a job is run by this one."""
+        own, its = self.targets.get(job), other.targets.get(job, ())
+        return own is not None and all(any(_is_below(one, top) for top in own) for one in its)
+
 
 def plan(paths: Iterable[str], is_digest: Callable[[str], bool] = lambda path: False) -> Plan:
     """What the changed paths need.
@@ -83,14 +88,19 @@ def plan(paths: Iterable[str], is_digest: Callable[[str], bool] = lambda path: F
 
 def of(path: str) -> Targets:
     """What one path needs."""
-    if path.startswith("tests/"):
+    if path.startswith("tests/") and not is_ignored(path):
         return _of_tests(path)
     return next((targets for pattern, targets in RULES if _expression(pattern).fullmatch(path)), EVERYTHING)
 
 
 def is_started(paths: Iterable[str]) -> bool:
     """Whether the forge starts jobs for a change of these paths."""
-    return not all(any(_expression(pattern).fullmatch(path) for pattern in IGNORED) for path in paths)
+    return not all(is_ignored(path) for path in paths)
+
+
+def is_ignored(path: str) -> bool:
+    """Whether a change of this path alone starts no job."""
+    return any(_expression(pattern).fullmatch(path) for pattern in IGNORED)
 
 
 def _of_tests(path: str) -> Targets:
@@ -105,6 +115,10 @@ def _of_tests(path: str) -> Targets:
         where = "/".join(parts[:-1] if parts[-1] == "conftest.py" else parts[:2])
     rendered = where.startswith(RENDERED)
     return {CHECK: (), UNIT: (where,), **({RENDER: (where,)} if rendered else {})}
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(f"{top}/")
 
 
 def _least(targets: set[str]) -> tuple[str, ...]:

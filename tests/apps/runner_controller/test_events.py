@@ -110,10 +110,12 @@ def test_branch_cannot_trust_itself(forge: Forge, main: str, run_by: Callable[[s
     assert lines == [f"event pull_request_target sha {main} key dvc", *HELD_BY_TRUSTED]
     after_runs = [run["path"] for run in forge.runs() if forge.trigger(run) == "workflow_run"]
     assert not [path for path in after_runs if path.startswith("release.yml@")]
-    # A pull request into a branch takes pull_request_target from that branch.
+    # A pull request into a branch takes pull_request_target from that branch, and the forge records it as its head's.
     forge.push("greedier", {"more.txt": "1\n"}, user="member", base="greedy")
     open_pull_request(forge, "greedier", base="greedy")
-    assert told(forge, run_by("release.yml", "pull_request_target"))[1:] == HELD_BY_OTHERS
+    run = run_by("release.yml", "pull_request_target")
+    assert forge.finished(run)["conclusion"] == "failure"
+    assert "Refused: pull_request_target on refs/heads/greedy" in forge.log(run)
 
 
 def test_fork_never_runs(

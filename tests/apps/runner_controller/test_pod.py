@@ -90,6 +90,14 @@ def test_j_the_address_for_what_a_run_leaves_is_in_its_payload_and_its_signature
         assert "runs" not in json.dumps(pod["spec"])
 
 
+@pytest.mark.parametrize(
+    ("trust", "newest"), [(Trust.TRUSTED, True), (Trust.EVALUATION, True), (Trust.UNTRUSTED, False)]
+)
+def test_s19_a_run_that_is_started_again_is_of_todays_main(pool: Pool, trust: Trust, newest: bool) -> None:
+    _, _, payload = made(pool, trust)
+    assert json.loads(base64.b64decode(payload["data"]["job.json"]))["newest"] is newest
+
+
 def test_the_gate_gets_the_judges_token_as_a_file(pool: Pool) -> None:
     record, pod, _ = made(pool, Trust.TRUSTED, "report.yml")
     [job] = pod["spec"]["containers"]

@@ -52,10 +52,15 @@ def test_other_definitions_are_not_trusted(event: str, ref: str) -> None:
     assert judged(context(event, ref)) is Trust.UNTRUSTED
 
 
-@pytest.mark.parametrize("event", ["pull_request", "pull_request_review", "pull_request_target"])
+@pytest.mark.parametrize("event", ["pull_request", "pull_request_review"])
 def test_branch_of_this_repository_is_untrusted(event: str) -> None:
-    ref = "refs/heads/other" if event == "pull_request_target" else "refs/pull/1/head"
-    assert judged(context(event, ref, pull_request=SAME)) is Trust.UNTRUSTED
+    assert judged(context(event, "refs/pull/1/head", pull_request=SAME)) is Trust.UNTRUSTED
+
+
+def test_s19_what_a_branch_defines_for_another_ones_head_never_runs() -> None:
+    """The forge would record it as a run of that head, under a name of the branch's choice."""
+    for ref in ("refs/heads/other", "refs/heads/main2", ""):
+        assert judged(context("pull_request_target", ref, pull_request=SAME)) is Trust.REFUSED
 
 
 @pytest.mark.parametrize(

@@ -136,3 +136,22 @@ def test_every_target_and_every_rule_is_of_something_that_is_there() -> None:
         assert [path for path in listed if of(path) == targets], pattern
         for target in (one for some in targets.values() for one in some):
             assert (ROOT / target).exists(), target
+
+
+def test_b6_a_plan_covers_another_where_it_runs_all_of_its_tests() -> None:
+    text, code, all_ = plan(["docs/a.md"]), plan(["argocd/root.yaml"]), plan(["infra/x.py"])
+    assert all_.covers("unit", text)
+    assert all_.covers("unit", code)
+    assert code.covers("unit", code)
+    assert code.covers("check", all_)
+    assert not text.covers("unit", code)
+    assert not code.covers("unit", all_)
+    assert not text.covers("check", all_)
+
+
+def test_b6_what_starts_no_job_needs_none() -> None:
+    for path in ("tests/x.dvc", "ml/params.yaml", "ml/plots/curves.csv"):
+        assert not is_started([path])
+        assert plan([path]).jobs == ()
+    assert is_started(["ml/src/digits/plots/x.py"])
+    assert plan(["ml/src/digits/plots/x.py"]).jobs

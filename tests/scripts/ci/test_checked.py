@@ -119,6 +119,56 @@ def test_b6_a_branch_cannot_take_a_job_away_unseen(project: Project) -> None:
     assert status(project, head) == ("failure", f"this branch has no {FILE}: merge main into it")
 
 
+def test_s19_a_run_that_another_branch_defines_for_this_head_counts_nothing(project: Project) -> None:
+    pull = project.propose("code", {"infra/x.py": "x = 1\n"})
+    own = waiting(project, REPORT)
+    evil = (ROOT / FILE).read_text().replace("  pull_request:\n    branches: [main]\n", "  pull_request_target:\n")
+    project.propose("evil", {FILE: evil})
+    for tasks in waiting(project, REPORT).values():
+        for task in tasks:
+            project.finish(task)
+    project.member.create_pull_request("Into a branch", "", "code", "evil")
+    forged = waiting(project, "ci.yml pull_request_target")["ci.yml pull_request_target"]
+    assert len(forged) == 3
+    for task in forged:
+        project.finish(task)
+    project.run(own[REPORT][0])
+    assert status(project, pull.head_sha) == ("pending", "being checked: check, unit, render")
+
+
+def test_b6_a_head_that_cannot_be_looked_at_stops_no_other(project: Project) -> None:
+    """What the forge starts no job for needs none either, wherever it lies."""
+    pull = project.propose("pointer", {"tests/x.dvc": "outs: []\n"})
+    found = waiting(project, REPORT)
+    project.run(found[REPORT][0])
+    assert status(project, pull.head_sha) == NOTHING
+
+
+def test_b6_an_earlier_head_that_needed_fewer_tests_says_nothing_of_what_main_has_won(project: Project) -> None:
+    pull = project.propose("text", {"docs/a.md": "text\n"})
+    found = waiting(project, REPORT)
+    for tasks in found.values():
+        for task in tasks:
+            project.finish(task)
+    other = project.propose("code", {"infra/y.py": "y = 1\n"})
+    for tasks in waiting(project, REPORT).values():
+        for task in tasks:
+            project.finish(task)
+    project.member.merge_pull_request(other.number, other.head_sha)
+    while task := project.runner.take(3):
+        project.finish(task)
+    # Main is merged, and what it has won is taken back.
+    project.git("fetch", "--quiet", "origin")
+    project.git("checkout", "--quiet", "-B", "text", "origin/text")
+    project.git("merge", "--quiet", "--strategy=ours", "--message=Merge", "origin/main")
+    project.git("push", "--quiet", "origin", "text")
+    head = project.git("rev-parse", "HEAD").strip()
+    found = waiting(project, REPORT)
+    project.run(found[REPORT][0])
+    assert head != pull.head_sha
+    assert status(project, head) == ("pending", "being checked: check, unit, render")
+
+
 def test_b6_what_was_judged_before_main_had_checks_is_judged_anew_after_a_push_to_main(project: Project) -> None:
     pull = project.propose("training", {"ml/params.yaml": "a: 1\n"})
     [opened] = waiting(project, REPORT)[REPORT]

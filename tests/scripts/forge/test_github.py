@@ -142,6 +142,35 @@ def test_workflow_runs_are_those_of_the_commit_newest_first(github: forge.Forge,
     ]
 
 
+@pytest.mark.parametrize(
+    ("path", "event", "own"),
+    [
+        ("ci.yml@refs/pull/3/head", "pull_request", True),
+        ("ci.yml@refs/pull/3/head", "pull_request_sync", True),
+        # Gitea's of pull_request_target.
+        ("ci.yml@refs/heads/main", "pull_request", False),
+        ("ci.yml@refs/heads/evil", "pull_request", False),
+        (".github/workflows/ci.yml", "pull_request", True),
+        (".github/workflows/ci.yml", "pull_request_target", False),
+        (".github/workflows/ci.yml", "push", False),
+    ],
+)
+def test_s19_a_run_of_a_pull_request_ran_what_its_own_commit_says(
+    github: forge.Forge, server: Server, path: str, event: str, own: bool
+) -> None:
+    run = {"id": 1, "path": path, "event": event, "head_sha": "a" * 40, "status": "queued", "html_url": ""}
+    server.answer(
+        200,
+        {
+            "total_count": 2,
+            "workflow_runs": [run, {**run, "path": f".github/workflows/more/{path.rpartition('/')[2]}"}],
+        },
+    )
+    more, found = sorted(github.workflow_runs("a" * 40), key=lambda one: len(one.workflow), reverse=True)
+    assert (found.workflow, found.is_of_a_pull_request) == ("ci.yml", own)
+    assert more.workflow != "ci.yml"
+
+
 def test_a_failing_forge_is_asked_again(github: forge.Forge, server: Server) -> None:
     server.answer(502, {"message": "Bad gateway"})
     server.answer(200, PULL)

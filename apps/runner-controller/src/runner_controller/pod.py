@@ -198,6 +198,8 @@ def build_payload(entry: Record, task: Task, job: Job, pod: Mapping[str, Any], u
         "secrets": {} if evaluation else secrets,
         "variables": dict(task.variables),
         "upload": upload,
+        # Code that main defines is today's, whenever the event was.
+        "newest": entry.trust != Trust.UNTRUSTED.value,
     }
     data = {
         "job.json": json.dumps(description),

@@ -49,17 +49,28 @@ def classify(context: Mapping[str, Any], repository: str, trusted_ref: str) -> V
         if context.get("workflow") == _EVALUATION:
             return Verdict(Trust.EVALUATION, f"{event_name}: {trusted_ref} defines {_EVALUATION}, which gets no Secret")
         return Verdict(Trust.TRUSTED, f"{event_name}: the workflow is defined by {trusted_ref}")
+    if reason := _refusal(context, event_name, ref, trusted_ref):
+        return Verdict(Trust.REFUSED, reason)
+    return Verdict(Trust.UNTRUSTED, f"{event_name or 'event'} on {ref or 'no ref'}: not defined by {trusted_ref}")
+
+
+def _refusal(context: Mapping[str, Any], event_name: str, ref: str, trusted_ref: str) -> str:
+    """Why what the protected branch does not define must not run, or nothing."""
+    if event_name == "pull_request_target":
+        return (
+            f"{event_name} on {ref or 'no ref'}: only what {trusted_ref} defines runs so, for the forge records it as "
+            "a run of the pull request's head"
+        )
     event = context.get("event")
     pull_request = event.get("pull_request") if isinstance(event, Mapping) else None
     if pull_request is None and event_name.startswith("pull_request"):
-        return Verdict(Trust.REFUSED, f"{event_name}: the event does not say where the pull request comes from")
+        return f"{event_name}: the event does not say where the pull request comes from"
     if pull_request is not None and not _same_repository(pull_request):
-        return Verdict(
-            Trust.REFUSED,
+        return (
             "the pull request comes from a fork, whose code never runs on this runner; "
-            "a member can push the commits to a branch of this repository after reading them",
+            "a member can push the commits to a branch of this repository after reading them"
         )
-    return Verdict(Trust.UNTRUSTED, f"{event_name or 'event'} on {ref or 'no ref'}: not defined by {trusted_ref}")
+    return ""
 
 
 def _same_repository(pull_request: Any) -> bool:
