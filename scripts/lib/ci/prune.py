@@ -75,7 +75,10 @@ def wanted(repository: git.Repository, source: git.Remote, forge: Forge) -> Want
 
 
 def in_folders(client: Any, bucket: str, places: Iterable[Place], names: Collection[str]) -> frozenset[str]:
-    """MD5s of the files in the folders among `names`, as any whole version of a folder's listing says."""
+    """MD5s of the files in the folders among `names`, as any whole version of a folder's listing says.
+
+    Raises `Failure` where there is a listing and no version of it is whole: what it named can then not be told.
+    """
     found: set[str] = set()
     for place in places:
         by_name: dict[str, list[Version]] = {}
@@ -86,9 +89,9 @@ def in_folders(client: Any, bucket: str, places: Iterable[Place], names: Collect
             contents = prune.contents(client, bucket, versions, Limits().listing)
             whole = (one for one in contents if digest(_once(one)) == md5.removesuffix(LISTING))
             if (listing := next(whole, None)) is None:
-                print(f"warning: {place.prefix}{md5[:2]}/{md5[2:]} is no listing of a folder, and never was: repair it")
-            else:
-                found |= {name.decode() for name in named.OBJECT.findall(listing)}
+                where = f"{place.prefix}{md5[:2]}/{md5[2:]}"
+                raise Failure(f"{where} is no whole listing of a folder, so nothing is removed: {remote.REPAIR}")
+            found |= {name.decode() for name in named.OBJECT.findall(listing)}
     return frozenset(found)
 
 
