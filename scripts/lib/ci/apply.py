@@ -140,7 +140,7 @@ def previewed(forge: Forge, store: Store, pull: PullRequest | None) -> plan.Prev
     if pull is None:
         return None
     try:
-        return infrastructure.previewed(store, infrastructure.latest(forge, pull.head_sha), pull.head_sha)
+        return infrastructure.previewed(store, infrastructure.latest(forge, pull, pull.head_sha), pull.head_sha)
     except Unacceptable as error:
         print(f"the preview cannot be compared: {error}")
         return None

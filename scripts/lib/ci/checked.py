@@ -41,20 +41,21 @@ class Checked:
     forge: Forge
     repository: Repository
     run_url: str
+    pull: PullRequest
 
-    def report(self, pull: PullRequest, base: str, head: str) -> None:
+    def report(self, base: str, head: str) -> None:
         """Set the status of a head by what is known now. `base`: where the branch left main."""
         try:
-            found = self._verdict(pull, base, head)
+            found = self._verdict(base, head)
         except Unacceptable as error:
             found = Verdict("failure", str(error))
         print(f"{CONTEXT}: {found.state}: {found.text}")
         self.forge.set_status(head, CONTEXT, found.state, found.text, found.url or self.run_url)
 
-    def _verdict(self, pull: PullRequest, base: str, head: str) -> Verdict:
+    def _verdict(self, base: str, head: str) -> Verdict:
         plan_ = planned(self.repository, base, head)
         needed = plan_.jobs
-        if needed and pull.is_from_fork(self.forge.repository):
+        if needed and self.pull.is_from_fork(self.forge.repository):
             text = f"forks are not checked here: a member pushes the branch to {self.forge.repository}"
             return Verdict("failure", text)
         changed = self.repository.changed(base, head)
@@ -83,7 +84,9 @@ class Checked:
         return found
 
     def _run(self, sha: str) -> Run | None:
-        runs = (run for run in self.forge.workflow_runs(sha) if run.workflow == WORKFLOW and run.is_of_a_pull_request)
+        runs = (
+            run for run in self.forge.workflow_runs(sha) if run.workflow == WORKFLOW and run.is_of(self.pull.number)
+        )
         run = next(runs, None)
         if run is None:
             return None

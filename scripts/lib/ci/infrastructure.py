@@ -60,7 +60,7 @@ class Infrastructure:
             self._previewed(change, [name for name in names if name in {stack.name for stack in described}])
 
     def _previewed(self, change: Change, expected: list[str]) -> None:
-        run = latest(self.forge, change.sha)
+        run = latest(self.forge, change.pull, change.sha)
         try:
             found = previewed(self.store, run, change.sha)
         except Unacceptable as error:
@@ -110,9 +110,9 @@ class Infrastructure:
         self.forge.set_status(sha, CONTEXT, state, description, url or self.run_url)
 
 
-def latest(forge: Forge, sha: str) -> WorkflowRun | None:
-    """The latest run that previewed a commit, by the forge's record."""
-    runs = (run for run in forge.workflow_runs(sha) if run.workflow == WORKFLOW and run.is_of_a_pull_request)
+def latest(forge: Forge, pull: PullRequest, sha: str) -> WorkflowRun | None:
+    """The latest run that previewed a commit of a pull request, by the forge's record."""
+    runs = (run for run in forge.workflow_runs(sha) if run.workflow == WORKFLOW and run.is_of(pull.number))
     return next(runs, None)
 
 

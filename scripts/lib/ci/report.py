@@ -125,7 +125,7 @@ class Job:
     def _checked(self, review: Review) -> None:
         base = self.repository.merge_base(review.main.commit, review.sha)
         assert base is not None
-        checked.Checked(self.forge, self.repository, self.run_url).report(review.pull, base, review.sha)
+        checked.Checked(self.forge, self.repository, self.run_url, review.pull).report(base, review.sha)
 
     def _unaffected(self, review: Review) -> None:
         number = review.pull.number
@@ -136,7 +136,7 @@ class Job:
         self._status(review.sha, "success", f"nothing under {FOLDER}/ changed")
 
     def _affected(self, review: Review) -> None:
-        training = self._training(review.sha)
+        training = self._training(review)
         try:
             line = pipeline.load(review.tree, FOLDER)
             reasons = remote.reasons_to_train(review.tree, review.main, line)
@@ -210,7 +210,7 @@ class Job:
             declared = measurements.rules(review.main)
             problems = [] if declared else remote.faults(review.main, FOLDER, lock.remote_objects(review.tree, line))
         except Unacceptable as error:
-            self._refuse(review, str(error), self._training(review.sha))
+            self._refuse(review, str(error), self._training(review))
             return
         if declared is None:
             self._judge_reported(review, problems)
@@ -228,7 +228,7 @@ class Job:
         address = self._comment(
             review,
             gate.Verdict(verdict.state == "success", verdict.summary, verdict.reasons),
-            self._trained_by(review.sha),
+            self._trained_by(review),
             after=judged.reported,
             measured=comment.Measured(verdict.state, judged.numbers, declared.metrics, judged.waits),
         )
@@ -246,7 +246,7 @@ class Job:
             problems.append(str(error))
         verdict = gate.judge(before, after, tolerance, problems)
         address = self._comment(
-            review, verdict, self._trained_by(review.sha), tolerance=tolerance, before=before, after=after
+            review, verdict, self._trained_by(review), tolerance=tolerance, before=before, after=after
         )
         self._status(review.sha, "success" if verdict.passed else "failure", verdict.summary, address)
 
@@ -279,23 +279,23 @@ class Job:
         )
         return self.forge.upsert_comment(report.number, comment.MARKER, comment.render(report)).url
 
-    def _training(self, sha: str) -> WorkflowRun | None:
-        """The latest training run of a commit."""
-        return next((run for run in self.forge.workflow_runs(sha) if _trains(run)), None)
+    def _training(self, review: Review) -> WorkflowRun | None:
+        """The latest training run of a pull request's head."""
+        return next((run for run in self.forge.workflow_runs(review.sha) if _trains(run, review.pull)), None)
 
-    def _trained_by(self, sha: str) -> str:
+    def _trained_by(self, review: Review) -> str:
         """The training run that a commit of the bot names, empty where there is none to believe.
 
         Anybody can write the bot's name and any address into a commit, so the forge must know the run too: of this
         repository, and of the one commit that this one follows.
         """
-        about = self.repository.git("log", "-1", "--format=%an <%ae>%n%cn <%ce>%n%P%n%B", sha)
+        about = self.repository.git("log", "-1", "--format=%an <%ae>%n%cn <%ce>%n%P%n%B", review.sha)
         author, committer, parents, *message = about.decode(errors="replace").split("\n")
         bot = f"{git.BOT['name']} <{git.BOT['email']}>"
         named = [line.removeprefix(f"{TRAINED_BY} ") for line in message if line.startswith(f"{TRAINED_BY} ")]
         if {author, committer} != {bot} or len(parents.split()) != 1 or len(named) != 1:
             return ""
-        runs = [run.url for run in self.forge.workflow_runs(parents) if _trains(run)]
+        runs = [run.url for run in self.forge.workflow_runs(parents) if _trains(run, review.pull)]
         return named[0] if named[0] in runs else ""
 
     def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
@@ -303,8 +303,8 @@ class Job:
         self.forge.set_status(sha, CONTEXT, state, description, url or self.run_url)
 
 
-def _trains(run: WorkflowRun) -> bool:
-    return run.workflow == TRAIN_WORKFLOW and run.is_of_a_pull_request
+def _trains(run: WorkflowRun, pull: PullRequest) -> bool:
+    return run.workflow == TRAIN_WORKFLOW and run.is_of(pull.number)
 
 
 def _ending(training: WorkflowRun) -> str:

@@ -69,7 +69,7 @@ class Comment:
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
     """A workflow run. `workflow` is the file's name; `conclusion` is empty until `status` is `completed`; `ref` is what
-    defined the workflow, where the forge says so."""
+    it is about, where the forge says so."""
 
     id: int
     workflow: str
@@ -80,15 +80,14 @@ class WorkflowRun:
     url: str
     ref: str = ""
 
-    @property
-    def is_of_a_pull_request(self) -> bool:
-        """Whether it ran what its own commit says, for a pull request.
+    def is_of(self, number: int) -> bool:
+        """Whether this pull request started it, as far as the forge says.
 
-        Gitea shows the runs of `pull_request_target` as such of `pull_request` and of the pull request's head, but what
-        they ran is the base's, which may be anybody's branch. A push is `pull_request_sync` there.
+        Another one with the same head may have another base, and Gitea records as a run of the head, too, what
+        `pull_request_target` took from there. A push is `pull_request_sync` on Gitea.
         """
         pulls = self.event.startswith("pull_request") and self.event != "pull_request_target"
-        return pulls and (not self.ref or self.ref.startswith("refs/pull/"))
+        return pulls and self.ref in ("", f"refs/pull/{number}/head")
 
     @property
     def completed(self) -> bool:
