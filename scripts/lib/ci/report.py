@@ -23,6 +23,7 @@ from ci import (
     evidence,
     gate,
     git,
+    handover,
     infrastructure,
     lock,
     measurements,
@@ -172,7 +173,7 @@ class Job:
     def _await(self, review: Review, training: WorkflowRun | None) -> None:
         """No result yet: training is on its way, or has ended without one."""
         if training and training.completed:
-            self._refuse(review, _ending(training) + self._behind(review), training)
+            self._refuse(review, handover.ending("training", training) + self._behind(review), training)
             return
         url = training.url if training else ""
         self._status(review.sha, "pending", "training", url)
@@ -301,12 +302,6 @@ class Job:
     def _status(self, sha: str, state: StatusState, description: str, url: str = "") -> None:
         print(f"{CONTEXT}: {state}: {description}")
         self.forge.set_status(sha, CONTEXT, state, description, url or self.run_url)
-
-
-def _ending(training: WorkflowRun) -> str:
-    if training.conclusion == "success":
-        return "training ended without a result: run it again"
-    return f"training ended with {training.conclusion or 'an error'}: its log says why"
 
 
 def _waits(forge: Forge, sha: str) -> bool:
