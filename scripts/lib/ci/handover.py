@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ci.failure import Failure
 from ci.store import Store
+from forge import WorkflowRun
 
 VARIABLE = "RUN_UPLOAD_URL"
 """Where the runner tells a job the address for what its run leaves: the object `key(run)` of the data bucket."""
@@ -19,6 +20,13 @@ SECONDS = 60
 def key(run: int | str) -> str:
     """Where a workflow run leaves what it made, in the data bucket; `run` is the forge's own number of it."""
     return f"runs/{run}"
+
+
+def ending(what: str, run: WorkflowRun) -> str:
+    """Why there is nothing where an ended run should have left something."""
+    if run.conclusion == "success":
+        return f"{what} ended without a result: run it again"
+    return f"{what} ended with {run.conclusion or 'an error'}: its log says why"
 
 
 def put(url: str, file: Path) -> None:

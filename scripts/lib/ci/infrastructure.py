@@ -74,7 +74,7 @@ class Infrastructure:
             elif found is not None:
                 self._judge(change, found, expected, run)
             else:
-                self._refuse(change, _ending(run), run)
+                self._refuse(change, handover.ending("the preview", run), run)
         else:
             self._wait(change, run)
 
@@ -121,12 +121,6 @@ def previewed(store: Store, run: WorkflowRun | None, sha: str) -> plan.Preview |
     if run is None or not store.has(handover.key(run.id)):
         return None
     return plan.parse(store.get(handover.key(run.id), plan.MOST_BYTES), sha)
-
-
-def _ending(run: WorkflowRun) -> str:
-    if run.conclusion == "success":
-        return "the preview ended without a result: run it again"
-    return f"the preview ended with {run.conclusion or 'an error'}: its log says why"
 
 
 def _not_of(run: WorkflowRun, found: plan.Preview) -> str:

@@ -23,6 +23,7 @@ from ci import (
     evidence,
     gate,
     git,
+    handover,
     infrastructure,
     lock,
     measurements,
@@ -172,7 +173,7 @@ class Job:
     def _await(self, review: Review, training: WorkflowRun | None) -> None:
         """No result yet: training is on its way, or has ended without one."""
         if training and training.completed:
-            self._refuse(review, _ending(training) + self._behind(review), training)
+            self._refuse(review, handover.ending("training", training) + self._behind(review), training)
             return
         url = training.url if training else ""
         self._status(review.sha, "pending", "training", url)
@@ -305,12 +306,6 @@ class Job:
 
 def _trains(run: WorkflowRun, pull: PullRequest) -> bool:
     return run.workflow == TRAIN_WORKFLOW and run.is_of(pull.number)
-
-
-def _ending(training: WorkflowRun) -> str:
-    if training.conclusion == "success":
-        return "training ended without a result: run it again"
-    return f"training ended with {training.conclusion or 'an error'}: its log says why"
 
 
 def _waits(forge: Forge, sha: str) -> bool:

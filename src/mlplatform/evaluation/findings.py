@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from mlplatform.evaluation.identity import Sha256
-from mlplatform.evaluation.result import MOST_BYTES, ResultError
+from mlplatform.evaluation.result import ResultError, agreed
 
 MOST_FILES = 1000
 """Files of the training data that are looked at."""
@@ -84,14 +84,7 @@ def write(finding: Growth | Leaks) -> bytes:
 
 def parse(text: bytes, kind: type[Finding], expected: Mapping[str, str]) -> Finding:
     """Read a finding. Raises `ResultError` unless it has the agreed form and is about what was `expected`, by field."""
-    if len(text) > MOST_BYTES:
-        raise ResultError(f"the finding has {len(text)} bytes; {MOST_BYTES} are allowed")
-    try:
-        found = kind.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))[:200]
-        raise ResultError(f"the finding is not in the agreed form: {where or 'JSON'}: {first['msg'][:200]}") from None
+    found = agreed(text, kind, "finding")
     for name, value in expected.items():
         if getattr(found, name) != value:
             raise ResultError(f"the finding that is kept is not about this {name.replace('_', ' ')}")

@@ -4,7 +4,7 @@ It was written next to a model that may have taken over the process which measur
 written it: known keys, finite numbers within what main declares, and of the files that were asked for.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
@@ -13,6 +13,8 @@ from mlplatform.evaluation.identity import Identity, Model, Sha256, comparable
 
 MOST_BYTES = 256 * 2**10
 MOST_REASON = 500
+
+Form = TypeVar("Form", bound=BaseModel)
 
 
 class ResultError(Exception):
@@ -59,16 +61,21 @@ def write(evaluation: Evaluation) -> bytes:
     return evaluation.model_dump_json(indent=2).encode() + b"\n"
 
 
-def parse(text: bytes, declaration: Declaration) -> Evaluation:
-    """Read what an evaluation left. Raises `ResultError` unless every number is one that main declares and believes."""
+def agreed(text: bytes, kind: type[Form], name: str) -> Form:
+    """Read a document of an agreed form, which its `name` stands for in a message. Raises `ResultError`."""
     if len(text) > MOST_BYTES:
-        raise ResultError(f"the result has {len(text)} bytes; {MOST_BYTES} are allowed")
+        raise ResultError(f"the {name} has {len(text)} bytes; {MOST_BYTES} are allowed")
     try:
-        evaluation = Evaluation.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))[:200]
-        raise ResultError(f"the result is not in the agreed form: {where or 'JSON'}: {first['msg'][:200]}") from None
+        raise ResultError(f"the {name} is not in the agreed form: {where or 'JSON'}: {first['msg'][:200]}") from None
+
+
+def parse(text: bytes, declaration: Declaration) -> Evaluation:
+    """Read what an evaluation left. Raises `ResultError` unless every number is one that main declares and believes."""
+    evaluation = agreed(text, Evaluation, "result")
     for side in (evaluation.candidate, evaluation.baseline):
         if isinstance(side, Measured):
             check(side.metrics, declaration)

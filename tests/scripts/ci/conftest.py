@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 import forge
+from ci.store import Store
 from mlplatform.base_layer.environments import Place, name_of
 from settings import ROOT, Paths
 
@@ -226,6 +227,16 @@ class Project:
         assert len(found) == 1
         assert found[0].author == "bot"
         return found[0].body
+
+
+@pytest.fixture
+def store(object_store: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """The data bucket, as this process's own variables name it."""
+    for name, value in object_store.variables.items():
+        monkeypatch.setenv(name, value)
+    connected = Store.connect("ml-data")
+    yield connected
+    connected.client.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -66,16 +65,12 @@ LOCK = {
 GOOD = {"ml/dvc.lock": json.dumps(LOCK).encode(), "ml/metrics.json": METRICS, "ml/plots/curves.csv": CURVES}
 
 
-@pytest.fixture
-def store(object_store: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    for name, value in object_store.variables.items():
-        monkeypatch.setenv(name, value)
-    connected = Store.connect("ml-data")
-    yield connected
-    connected.delete(handover.key(RUN))
+@pytest.fixture(autouse=True)
+def _tidy(store: Store) -> Iterator[None]:
+    yield
+    store.delete(handover.key(RUN))
     for name in (b"model", b"one", b"two"):
-        connected.delete(key(md5(name)))
-    connected.client.close()
+        store.delete(key(md5(name)))
 
 
 def key(name: str) -> str:

@@ -1,9 +1,7 @@
 """What a job hands over by an address that was signed for it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,15 +13,6 @@ pytestmark = pytest.mark.tools
 
 # Far from those of the forge, with which other tests share the store.
 RUN = "3000000000"
-
-
-@pytest.fixture
-def store(object_store: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    for name, value in object_store.variables.items():
-        monkeypatch.setenv(name, value)
-    connected = Store.connect("ml-data")
-    yield connected
-    connected.client.close()
 
 
 @pytest.fixture

@@ -250,12 +250,19 @@ class Forge:
         """The whole log of the run's only job, without its times."""
         job = self.job(run)
         self.api("GET", "/version")  # makes the client
-        response = self._people["root"].get(f"/repos/{REPOSITORY}/actions/jobs/{job['id']}/logs")
+        response = eventually(lambda: self._log(job["id"]), "the log is read to its end")
         # No runner has the job yet, or it has it and has said nothing.
         if response.status_code == 404 or "file does not exist" in response.text[:500]:
             return ""
         assert response.status_code == 200, response.text
         return "\n".join(line.partition(" ")[2] for line in response.text.splitlines())
+
+    def _log(self, job: int) -> httpx.Response | None:
+        """A job's log; None where Gitea moves it out of its database meanwhile, which breaks off what it has begun."""
+        try:
+            return self._people["root"].get(f"/repos/{REPOSITORY}/actions/jobs/{job}/logs")
+        except httpx.RemoteProtocolError:
+            return None
 
     def _view(self, path: str, cursors: list[dict[str, Any]]) -> dict[str, Any]:
         response = self.web("POST", path, json={"logCursors": cursors})
