@@ -210,7 +210,7 @@ class Forge:
             runs = [run for run in self.runs(head_sha) if run["path"].startswith(f"{workflow}@") and run["id"] > after]
             return runs[0] if runs else None
 
-        return eventually(found, f"a run of {workflow} for {head_sha}") or {}
+        return eventually(found, f"a run of {workflow} for {head_sha}")
 
     def finished(self, run: dict[str, Any], seconds: float = 30) -> dict[str, Any]:
         """The run's only job once it is over; `conclusion` and `steps` say how it went."""
@@ -219,7 +219,7 @@ class Forge:
             job = self.job(run)
             return job if job["status"] == "completed" else None
 
-        return eventually(done, f"the end of run {run['id']} ({run['path']})", seconds) or {}
+        return eventually(done, f"the end of run {run['id']} ({run['path']})", seconds)
 
     def job(self, run: dict[str, Any]) -> dict[str, Any]:
         """The run's only job."""

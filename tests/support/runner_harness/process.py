@@ -74,7 +74,7 @@ def serving(
         yield process
 
 
-def eventually(probe: Callable[[], Value], what: str, seconds: float = 20) -> Value:
+def eventually(probe: Callable[[], Value | None], what: str, seconds: float = 20) -> Value:
     """The first true value of `probe`; raises AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
