@@ -11,15 +11,14 @@ import pytest
 from settings import ROOT, Cluster, Paths, load_local
 
 LIVE = ("host", "core", "platform")
+# Tiers that are run by name only.
+NAMED = ("attacks", "faults", "infrastructure", "upgrade", "providers")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test without a tier's marker is a unit test."""
     for item in items:
-        if not any(
-            item.get_closest_marker(name)
-            for name in ("tools", "render", "policy", "attacks", "faults", "upgrade", "providers", *LIVE)
-        ):
+        if not any(item.get_closest_marker(name) for name in ("tools", "render", "policy", *NAMED, *LIVE)):
             item.add_marker(pytest.mark.unit)
 
 

@@ -33,7 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     ours = [item for item in items if item.path.parent == here]
     for item in ours:
-        item.add_marker(pytest.mark.platform if item.get_closest_marker("faults") else pytest.mark.core)
+        named = item.get_closest_marker("faults") or item.get_closest_marker("infrastructure")
+        item.add_marker(pytest.mark.platform if named else pytest.mark.core)
     positions = [number for number, item in enumerate(items) if item.path.parent == here]
     ordered = sorted(ours, key=lambda item: ORDER.index(item.path.stem))
     for number, item in zip(positions, ordered, strict=True):

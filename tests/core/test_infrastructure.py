@@ -1,6 +1,7 @@
 """Infrastructure on the local forge, whole: a pull request changes an environment of an emulated AWS account.
 
-Pods preview and apply it against an emulator on the node's address, which the forge's Actions variable names.
+Pods preview and apply it against an emulator on the node's address, which the forge's Actions variable names. What a
+policy refuses is part of the one story; a change from its preview to its apply, and back, is run by name.
 """
 
 import json
@@ -15,7 +16,7 @@ from cli import git, loop
 from components import network_policies
 from components.network_policies import Endpoint
 from emulator.process import Emulator, emulator
-from forge import PullRequest
+from forge import Comment, ForgeError, PullRequest
 from live import Platform, eventually
 from program import shared
 from settings import ROOT
@@ -103,16 +104,39 @@ def opened(live: Platform) -> Iterator[list[PullRequest]]:
             live.drop(pull)
 
 
-def test_a_change_is_previewed_and_its_merge_applied(
-    live: Platform, account: Emulator, opened: list[PullRequest], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in account.variables.items():
-        monkeypatch.setenv(name, value)
-    live.verb("up", "--environment", STACK)
-    for name in account.variables:
-        monkeypatch.delenv(name)
+@pytest.fixture(scope="module")
+def made(live: Platform, account: Emulator) -> Emulator:
+    """The account with the shared stack in it, as main describes it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in account.variables.items():
+            environment.setenv(name, value)
+        live.verb("up", "--environment", STACK)
     assert untagged_days(account) == {DAYS}
+    return account
 
+
+def movable(text: str) -> str:
+    return text.replace('image_tag_mutability="IMMUTABLE"', 'image_tag_mutability="MUTABLE"')
+
+
+def comment(live: Platform, pull: PullRequest) -> Comment:
+    """What the preview says on the pull request."""
+    [found] = [one for one in live.member.comments(pull.number) if "ml-platform:infrastructure" in one.body]
+    return found
+
+
+def test_b6_what_a_policy_forbids_is_refused(live: Platform, made: Emulator, opened: list[PullRequest]) -> None:
+    opened.append(live.propose("Let tags of images move", movable, "infra/components/container_registry.py"))
+    state, description = judged(live, opened[0].head_sha, "infrastructure")
+    assert state == "failure"
+    assert "policy violation" in description
+    assert "| **mandatory** | `repository-tags` |" in comment(live, opened[0]).body
+    with pytest.raises(ForgeError):
+        live.member.merge_pull_request(opened[0].number, opened[0].head_sha, patience=0)
+
+
+@pytest.mark.infrastructure
+def test_a_change_is_previewed_and_its_merge_applied(live: Platform, made: Emulator, opened: list[PullRequest]) -> None:
     opened.append(live.propose("Keep untagged images longer", kept_days(DAYS + 1), FILE))
     pull = opened[-1]
     state, description = judged(live, pull.head_sha, "infrastructure")
@@ -120,25 +144,26 @@ def test_a_change_is_previewed_and_its_merge_applied(
     assert description.startswith(f"{STACK}: ")
     assert "to update" in description
     assert "prod: not made yet" in description
-    (comment,) = [one for one in live.member.comments(pull.number) if "ml-platform:infrastructure" in one.body]
-    assert comment.author == loop.BOT
-    assert "aws:ecr/lifecyclePolicy:LifecyclePolicy" in comment.body
-    assert untagged_days(account) == {DAYS}
+    said = comment(live, pull)
+    assert said.author == loop.BOT
+    assert "aws:ecr/lifecyclePolicy:LifecyclePolicy" in said.body
+    assert untagged_days(made) == {DAYS}
 
     sha = live.merge(pull)
     state, description = judged(live, sha, f"apply/{STACK}")
     assert state == "success", description
-    assert untagged_days(account) == {DAYS + 1}
+    assert untagged_days(made) == {DAYS + 1}
 
     opened.append(live.propose("Say something", lambda text: f"# Something.\n{text}", FILE))
     state, description = judged(live, opened[-1].head_sha, "infrastructure")
     assert (state, description.partition(";")[0]) == ("success", f"{STACK}: no changes")
 
 
-def test_main_is_left_as_it_was(live: Platform, account: Emulator, opened: list[PullRequest]) -> None:
+@pytest.mark.infrastructure
+def test_main_is_left_as_it_was(live: Platform, made: Emulator, opened: list[PullRequest]) -> None:
     opened.append(live.propose("Keep untagged images as before", kept_days(DAYS), FILE))
     pull = opened[-1]
     assert judged(live, pull.head_sha, "infrastructure")[0] == "success"
     sha = live.merge(pull)
     assert judged(live, sha, f"apply/{STACK}")[0] == "success"
-    assert untagged_days(account) == {DAYS}
+    assert untagged_days(made) == {DAYS}

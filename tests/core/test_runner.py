@@ -65,6 +65,7 @@ def test_a_killed_pod_fails_its_job_and_the_gate_says_so(live: Platform, pull: P
     assert "training ended" in description
 
 
+@pytest.mark.faults
 def test_a_newer_commit_cancels_the_training_of_the_older(live: Platform, pull: PullRequest) -> None:
     pod = pod_of_training(live, pull)
     text = (live.member.read_file(loop.PARAMS, pull.head_sha) or b"").decode()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
+
 from cli import loop, people
 from cli.kube import Kubectl
 from cli.people import Cast
@@ -110,9 +112,19 @@ class Platform:
         return eventually(merged, seconds, f"the merge of #{pull.number}")
 
     def drop(self, pull: PullRequest) -> None:
-        """Close a pull request and delete its branch."""
+        """Close a pull request, delete its branch and cancel what still runs for it, which would hold others up."""
         self.member.close_pull_request(pull.number)
         self.member.delete_branch(pull.head_branch)
+        repository = self.cluster.forge.repository
+        credentials = {"user_name": "platform-admin", "password": self.paths.secret("forge-admin-password")}
+        # Only the forge's pages offer this, not its API.
+        url = self.cluster.forge.url
+        with httpx.Client(base_url=url, headers={"Origin": url}, trust_env=False, timeout=30) as browser:
+            browser.post("/user/login", data=credentials)
+            for run in self.member.workflow_runs(pull.head_sha):
+                if not run.completed:
+                    answer = browser.post(f"/{repository}/actions/runs/{run.id}/cancel")
+                    assert answer.status_code < 400, answer.text
 
     def job_pods(self) -> list[str]:
         """Pods that run jobs of the forge at the moment."""

@@ -24,7 +24,7 @@ _LIVE = ("host", "core")
 # In the place of tiers: all that needs no platform, scripts/check too.
 FAST = "fast"
 # Run by name before a change that concerns them is done; the command writes down how they ended.
-_NAMED = ("attacks", "faults", "upgrade", "providers")
+_NAMED = ("attacks", "faults", "infrastructure", "upgrade", "providers")
 # In the place of tiers: what the checkout's changes need, as jobs of pull requests run it.
 AFFECTED = "affected"
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
@@ -58,6 +58,7 @@ TIERS = {
     "core": Tier("core", "core", platform=True),
     "attacks": Tier("attacks", "attacks"),
     "faults": Tier("faults", "faults", platform=True),
+    "infrastructure": Tier("infrastructure", "infrastructure", platform=True),
     # Makes its platform by itself.
     "upgrade": Tier("upgrade", "upgrade", alone=True),
     "providers": Tier("providers", "providers"),
