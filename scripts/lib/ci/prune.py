@@ -1,4 +1,4 @@
-"""Job `prune`, on main: remove from the data bucket what is old and what nobody names any more.
+"""Job `prune`, on main: remove from the data bucket what nobody names any more and is old, or too much.
 
 Nobody means: no commit that leads to main, to the head of an open pull request or to a tag. `dvc gc` would not do: it
 knows no pull requests, it needs their branches' configuration, and what it deletes it does not look at again.
@@ -6,9 +6,9 @@ knows no pull requests, it needs their branches' configuration, and what it dele
 
 import os
 import re
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,14 +20,17 @@ from ci.store import Store
 from ci.tree import CommitTree, Tree
 from forge import Forge
 from mlplatform.objects import prune
-from mlplatform.objects.prune import DAY, Version
+from mlplatform.objects.prune import Due, Version
 from mlplatform.objects.verify import FOLDER as LISTING
 from mlplatform.objects.verify import Limits, digest, key
+from mlplatform.retention import DAY, GIB, Limit
 
-# What runs leave for the report, by the run or the commit that left it; without the data, it can be had again.
+# What runs leave for the report, by the run or the commit that left it; another run makes it again.
 LEFT = ("runs/", "previews/")
-LEFT_AGE = 14 * DAY
-OBJECT_AGE = 30 * DAY
+# As much as one run may leave, of all that belong to no open pull request.
+LEFT_LIMIT = Limit(14 * DAY, 5 * GIB)
+# Of each remote. What is hidden for its size can be had again for as long as what is hidden for its age.
+OBJECT_LIMIT = Limit(30 * DAY, 10 * GIB)
 _MAIN, _PULLS = "refs/prune/main", "refs/prune/pulls"
 _OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")
 
@@ -42,10 +45,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A prefix of the bucket, all that lies below it, and how old what goes must be."""
+    """A prefix of the bucket, and all that lies below it."""
 
     prefix: str
-    age: timedelta
     versions: list[Version]
 
 
@@ -55,9 +57,9 @@ def object_of(place: str, prefix: str) -> str | None:
     return found[1] + found[2] if found else None
 
 
-def run_of(place: str, prefix: str) -> str:
+def run_of(place: str) -> str:
     """The run or commit that left an object at a key: `runs/<run>/...`, `runs/<run>.tar`, `previews/<run>.json`."""
-    return re.split(r"[/.]", place.removeprefix(prefix), maxsplit=1)[0]
+    return re.split(r"[/.]", place.partition("/")[2], maxsplit=1)[0]
 
 
 def wanted(repository: git.Repository, source: git.Remote, forge: Forge) -> Wanted:
@@ -99,15 +101,15 @@ def _once(content: bytes) -> Generator[bytes, None, None]:
     yield content
 
 
-def places(store: Store, tree: Tree) -> tuple[list[Place], list[Place]]:
-    """What runs left, and DVC's remotes, each with all that lies there now. Raises `DocumentError`."""
+def places(store: Store, tree: Tree) -> tuple[list[Version], list[Place]]:
+    """All that runs left, and DVC's remotes, each with all that lies there now. Raises `DocumentError`."""
     known = remote.locations(tree, FOLDER).values()
     remotes = sorted({f"{key(prefix, '')}/" for bucket, prefix in known if bucket == store.bucket})
 
-    def seen(prefix: str, age: timedelta) -> Place:
-        return Place(prefix, age, prune.versions(store.client, store.bucket, prefix))
+    def seen(prefix: str) -> list[Version]:
+        return prune.versions(store.client, store.bucket, prefix)
 
-    return [seen(prefix, LEFT_AGE) for prefix in LEFT], [seen(prefix, OBJECT_AGE) for prefix in remotes]
+    return [one for prefix in LEFT for one in seen(prefix)], [Place(prefix, seen(prefix)) for prefix in remotes]
 
 
 def tidy(repository: git.Repository, source: git.Remote, forge: Forge, store: Store, now: datetime) -> None:
@@ -119,22 +121,28 @@ def tidy(repository: git.Repository, source: git.Remote, forge: Forge, store: St
         left, remotes = places(store, CommitTree(repository, commit))
         stays = wanted(repository, source, forge)
         objects = stays.objects | in_folders(store.client, store.bucket, remotes, stays.objects)
-        for place in left:
-            _tidy(store, place, now, lambda key, prefix: run_of(key, prefix) in stays.runs)
+        due = prune.left_due(left, lambda key: run_of(key) in stays.runs, LEFT_LIMIT, now)
+        _carry_out(store, " and ".join(LEFT), due)
         for place in remotes:
-            # What is no object of DVC's is none of its business.
-            _tidy(store, place, now, lambda key, prefix: (md5 := object_of(key, prefix)) is None or md5 in objects)
+            named_here = {one.key for one in place.versions if _stays(one.key, place.prefix, objects)}
+            _carry_out(store, place.prefix, prune.due(place.versions, named_here.__contains__, OBJECT_LIMIT, now))
     except (BotoCoreError, ClientError) as error:
         advice = "scripts/status tells whether the object store is up; scripts/up makes the account that deletes"
         raise Failure(f"s3://{store.bucket}: {error}: {advice}") from None
 
 
-def _tidy(store: Store, place: Place, now: datetime, keeps: Callable[[str, str], bool]) -> None:
-    what = prune.due(place.versions, lambda key: keeps(key, place.prefix), place.age, now)
-    prune.carry_out(store.client, store.bucket, what)
-    counts = f"{len(what.hidden)} objects deleted, {len(what.removed)} old versions removed for good"
-    print(f"s3://{store.bucket}/{place.prefix}: {counts}")
-    for name in what.hidden:
+def _stays(place: str, prefix: str, objects: Collection[str]) -> bool:
+    """Whether what lies at a key is named, or no object of DVC's and so nobody's to remove."""
+    md5 = object_of(place, prefix)
+    return md5 is None or md5 in objects
+
+
+def _carry_out(store: Store, where: str, due: Due) -> None:
+    prune.carry_out(store.client, store.bucket, due)
+    counts = f"{len(due.hidden)} objects deleted, {len(due.removed)} old versions removed for good"
+    freed = sum(one.size for one in due.removed) / 2**20
+    print(f"s3://{store.bucket}/{where}: {counts} ({freed:.1f} MiB)")
+    for name in (*due.hidden, *(one.key for one in due.removed if one.latest and not one.marker)):
         print(f"  deleted {name}")
 
 

@@ -1,28 +1,36 @@
-"""What of a versioned bucket goes by age: in two steps, of which the first can be taken back.
+"""What of a versioned bucket goes, by age and by size.
 
-An object that is old enough is hidden, as every deletion in such a bucket does: its versions stay. A version that has
-been hidden or replaced for as long again is removed for good. Until then whoever finds that the object is still wanted
-gets it back.
+What cannot be made again goes in two steps, of which the first can be taken back. An object that is due is hidden, as
+every deletion in such a bucket does: its versions stay. A version that has been hidden or replaced for as long as the
+limit's age is removed for good. Until then whoever finds that the object is still wanted gets it back.
+
+What runs left goes in one step: another run makes it again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Any
 
-DAY = timedelta(days=1)
+from mlplatform import retention
+from mlplatform.retention import DAY, Limit, Unused
+
+# Of what a run replaced, so many of the newest stay for a day. A run that is started again replaces its one object; its
+# code may do so as often as it likes, and would fill a disk within the day.
+MOST_REPLACED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What a bucket held under a key since a time. A `marker` holds nothing: the object was deleted then."""
+    """What a bucket held under a key since a time, in bytes. A `marker` holds nothing: the object was deleted then."""
 
     key: str
     id: str
     since: datetime
     latest: bool
     marker: bool = False
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +41,59 @@ class Due:
     removed: list[Version]
 
 
-def due(versions: Iterable[Version], keeps: Callable[[str], bool], age: timedelta, now: datetime) -> Due:
-    """What goes of `versions`, which are all that the bucket has of their keys.
+def due(versions: Iterable[Version], keeps: Callable[[str], bool], limit: Limit, now: datetime) -> Due:
+    """What goes, in two steps, of `versions`, which are all that the bucket has of their keys.
 
     Args:
         versions: every version of every key in question.
         keeps: whether a key is named by somebody; such a key loses nothing, old versions included.
-        age: how old an object must be to be hidden, and for how long a version must have been hidden or replaced.
+        limit: when an object is hidden. By size too, of all that is not hidden yet; but a version must have been hidden
+            or replaced for as long as the age, however many bytes that takes.
         now: the time.
     """
-    hidden, removed = list[str](), list[Version]()
-    for key, found in groupby(sorted(versions, key=lambda one: one.key), lambda one: one.key):
+    shown, removed = list[Unused[str]](), list[Version]()
+    for key, ordered in _by_key(versions):
         if keeps(key):
             continue
-        # Newest first. A store may count in seconds, in which an object is written and deleted.
-        ordered = sorted(found, key=lambda one: (one.latest, one.since), reverse=True)
         newest = ordered[0]
-        if newest.latest and not newest.marker and now - newest.since > age:
-            hidden.append(key)
-        old = [one for after, one in pairwise(ordered) if now - after.since > age]
+        if newest.latest and not newest.marker:
+            shown.append(Unused(key, newest.size, newest.since))
+        old = [one for after, one in pairwise(ordered) if now - after.since > limit.age]
         # Before the marker that hides it, or the store would show it again.
         removed += reversed(old)
-        if newest.latest and newest.marker and len(old) == len(ordered) - 1 and now - newest.since > age:
+        if newest.latest and newest.marker and len(old) == len(ordered) - 1 and now - newest.since > limit.age:
             removed.append(newest)
-    return Due(hidden, removed)
+    return Due([one.what for one in retention.due(shown, limit, now)], removed)
+
+
+def left_due(versions: Iterable[Version], keeps: Callable[[str], bool], limit: Limit, now: datetime) -> Due:
+    """What goes, in one step, of what runs left.
+
+    What was replaced or hidden goes a day later, or at once beyond the `MOST_REPLACED` newest of a key: also where
+    `keeps` says that the key is wanted, which keeps what is there now alone. All that is not kept counts in the size.
+    """
+    removed, unused = list[Version](), list[Unused[Version]]()
+    for key, ordered in _by_key(versions):
+        newest, old = ordered[0], list[Version]()
+        for number, (after, one) in enumerate(pairwise(ordered)):
+            if number >= MOST_REPLACED or now - after.since > DAY:
+                old.append(one)
+            else:
+                unused.append(Unused(one, one.size, after.since))
+        # Before what replaced it, or the store would show it again.
+        removed += reversed(old)
+        if newest.latest and newest.marker and len(old) == len(ordered) - 1 and now - newest.since > DAY:
+            removed.append(newest)
+        elif newest.latest and not newest.marker and not keeps(key):
+            unused.append(Unused(newest, newest.size, newest.since))
+    return Due([], removed + [one.what for one in retention.due(unused, limit, now)])
+
+
+def _by_key(versions: Iterable[Version]) -> Iterator[tuple[str, list[Version]]]:
+    """The versions of each key, newest first."""
+    for key, found in groupby(sorted(versions, key=lambda one: one.key), lambda one: one.key):
+        # A store may count in seconds, in which an object is written and deleted.
+        yield key, sorted(found, key=lambda one: (one.latest, one.since), reverse=True)
 
 
 def versions(client: Any, bucket: str, prefix: str, page: int = 1000) -> list[Version]:
@@ -70,7 +107,9 @@ def versions(client: Any, bucket: str, prefix: str, page: int = 1000) -> list[Ve
     for answer in pages:
         for kind, marker in (("Versions", False), ("DeleteMarkers", True)):
             for one in answer.get(kind, []):
-                version = Version(one["Key"], one["VersionId"], one["LastModified"], one["IsLatest"], marker)
+                version = Version(
+                    one["Key"], one["VersionId"], one["LastModified"], one["IsLatest"], marker, one.get("Size", 0)
+                )
                 # versitygw begins a page with what the page before ended with.
                 found.setdefault((version.key, version.id), version)
     return list(found.values())

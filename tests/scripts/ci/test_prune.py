@@ -17,8 +17,9 @@ import forge
 from ci import git, prune
 from ci.failure import Failure
 from ci.store import Store
-from mlplatform.objects.prune import versions
+from mlplatform.objects.prune import MOST_REPLACED, versions
 from mlplatform.objects.verify import key
+from mlplatform.retention import DAY, Limit
 
 pytestmark = pytest.mark.tools
 
@@ -180,6 +181,42 @@ def test_d17_nothing_goes_that_main_an_open_pull_request_or_a_tag_names(
     project.finish(task)
 
 
+def test_d17_too_much_goes_sooner_for_good_of_runs_and_to_be_had_again_of_objects(
+    project: Project, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.git("checkout", "--quiet", "main")
+    project.push("main", {"ml/a.dvc": pointer(bucket.put("main", b"m" * 900))})
+    head = project.propose("open", {"ml/open.dvc": "later"}).head_sha
+    [of_open, *_] = project.member.workflow_runs(head)
+    kept = bucket.leave(f"runs/{of_open.id}")
+    for number in range(9):
+        bucket.client.put_object(Bucket=BUCKET, Key=kept, Body=b"%d" % number * 500)
+    others = {bucket.leave("runs/9000001"), bucket.leave("previews/9000002.json")}
+    bucket.put("nobody", b"n" * 60)
+    everything = set(bucket.known)
+
+    def after(days: float) -> set[str]:
+        tidy(project, bucket, project.variables["BOT_TOKEN"], timedelta(days=days), tmp_path / "job")
+        return everything - bucket.there()
+
+    assert after(0) == set()
+    assert bucket.versions(kept) == 1 + MOST_REPLACED, "what a run replaces without end fills no disk within the day"
+    assert after(2) == set()
+    assert bucket.versions(kept) == 1
+    assert bucket.client.get_object(Bucket=BUCKET, Key=kept)["Body"].read() == b"8" * 500
+    # The two others have four bytes each.
+    monkeypatch.setattr(prune, "LEFT_LIMIT", Limit(14 * DAY, 7))
+    monkeypatch.setattr(prune, "OBJECT_LIMIT", Limit(30 * DAY, 59))
+    assert after(0.9) == set(), "nothing that is not a day old"
+    gone = after(2)
+    assert len(gone & others) == 1
+    assert gone - others == {"nobody"}
+    assert bucket.versions(next(iter(gone & others))) == 0
+    assert bucket.versions("nobody") == 2
+    after(25)
+    assert bucket.versions("nobody") == 2, "the size does not shorten the time in which it can be had again"
+
+
 def test_d17_an_old_version_of_a_named_object_stays_and_tells_of_a_folders_files(
     project: Project, bucket: Bucket, tmp_path: Path
 ) -> None:
@@ -247,7 +284,7 @@ def test_d17_each_version_is_listed_once_whatever_the_pages(project: Project, bu
     [("runs/71", "71"), ("runs/71/ml/dvc.lock", "71"), ("runs/71.tar.gz", "71"), ("runs/", "")],
 )
 def test_what_a_run_left_is_told_by_its_key(path: str, run: str) -> None:
-    assert prune.run_of(path, "runs/") == run
+    assert prune.run_of(path) == run
 
 
 @pytest.mark.parametrize(
