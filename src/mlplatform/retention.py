@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 DAY = timedelta(days=1)
 GIB = 2**30
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,10 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Unused(Generic[T]):
+class Unused(Generic[T_co]):
     """Something that nobody uses, its bytes, and since when it is there."""
 
-    what: T
+    what: T_co
     size: int
     since: datetime
 

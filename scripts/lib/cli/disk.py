@@ -39,7 +39,7 @@ def judge(names: list[str], path: Path, room: Room) -> Check:
     name = f"disk of {', '.join(names)}"
     fix = (
         f"free some: jobs end below {FULL_GIB} GiB, and below {FULL_GIB // 2} GiB pods are evicted. "
-        f"scripts/prune removes what is unused, and du -xh --max-depth=2 {path} shows what is large"
+        f"scripts/prune --to-size 0 removes what is unused, and du -xh --max-depth=2 {path} shows what is large"
     )
     if free < FULL_GIB or inodes < _FULL_INODES:
         return Check(name, False, detail, fix)

@@ -1,4 +1,4 @@
-"""Remove what is old and unused on this machine: images of the registry, and environments and tools of the cache."""
+"""Remove what is unused on this machine and old, or too much: images, and environments and tools of the cache."""
 
 import argparse
 import json
@@ -7,6 +7,7 @@ import sys
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import forge
@@ -21,22 +22,35 @@ from forge import ForgeError
 from images.catalog import images as catalog
 from images.errors import ImageError
 from images.registry import Registry
+from mlplatform import retention
 from mlplatform.base_layer.environments import key_of
 from mlplatform.host import folders
 from mlplatform.host.leftovers import Cache
 from mlplatform.registry import prune as registry
+from mlplatform.retention import DAY, GIB, Limit, Unused
 from settings import ROOT, Cluster, Paths
 from toolchain import load
 
-AGE = timedelta(days=30)
+# An environment of training takes 6 GiB, and that of its tests as much: those of one earlier version may stay.
+LIMIT = Limit(30 * DAY, 15 * GIB)
+Thing = Path | tuple[registry.Image, ...]
+"""A file or folder of the cache, or an image with those that it consists of."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What may go."""
+    """What goes, the oldest first, and the bytes of what is unused too and stays for now."""
 
-    images: list[registry.Image]
-    folders: list[Path]
+    going: list[Unused[Thing]]
+    staying: int = 0
+
+    @property
+    def folders(self) -> list[Path]:
+        return [one.what for one in self.going if isinstance(one.what, Path)]
+
+    @property
+    def images(self) -> list[registry.Image]:
+        return [image for one in self.going if not isinstance(one.what, Path) for image in one.what]
 
 
 def data(paths: Paths) -> Path:
@@ -69,7 +83,7 @@ def named_images(cluster: Cluster, paths: Paths) -> set[str]:
     return {*found, *brought.values(), *(image.path for image in catalog().values())}
 
 
-def look(cluster: Cluster, paths: Paths, now: datetime) -> Found:
+def look(cluster: Cluster, paths: Paths, limit: Limit, now: datetime) -> Found:
     """What may go of this machine. Raises Failure, SettingsError."""
     # Before anything is read there: somebody else's folder is nobody's to look through.
     folders.refuse_foreign(paths.cache, folders.CACHE)
@@ -77,28 +91,41 @@ def look(cluster: Cluster, paths: Paths, now: datetime) -> Found:
     environments = [f"{path.stem}-{key_of(path.read_bytes())}" for path in (ROOT / "requirements").glob("*.txt")]
     tools = [paths.tools / tool.name / tool.version for tool in load().values()]
     cache = Cache(paths.cache, [*(paths.cache / "venvs" / name for name in environments), *tools])
-    left = cache.leftovers(AGE, now)
-    if not data(paths).is_dir():
-        return Found([], left)
+    unused: list[Unused[Thing]] = [*cache.unused(size), *unused_images(cluster, paths)]
+    going = retention.due(unused, limit, now)
+    return Found(going, sum(one.size for one in unused) - sum(one.size for one in going))
+
+
+def unused_images(cluster: Cluster, paths: Paths) -> list[Unused[tuple[registry.Image, ...]]]:
+    """The registry's images that are neither named nor among the last of their repository. Raises Failure,
+    SettingsError."""
+    place = data(paths)
+    if not place.is_dir():
+        return []
     try:
-        found = registry.images(data(paths))
+        found = registry.images(place)
         names = named_images(cluster, paths)
-        return Found(registry.due(found, names, lambda digest: registry.inside(data(paths), digest), AGE, now), left)
+        return registry.unused(found, names, partial(registry.inside, place), partial(registry.blob_size, place))
     except OSError as error:
         raise Failure(f"{error.filename}: cannot be read ({error.strerror})", "run it as root") from None
 
 
-def show(found: Found) -> None:
+def show(found: Found, limit: Limit) -> None:
     """List what may go."""
     shown = console.err()
-    if not found.images and not found.folders:
-        shown.print(f"Nothing here is both unused and older than {AGE.days} days.")
+    bounds = f"older than {limit.age.days} days or beyond {human(limit.size)}"
+    kept = f"{human(found.staying)} of what nothing uses stay, not being {bounds}, or not a day old"
+    if not found.going:
+        shown.print(f"Nothing goes: {kept}.")
         return
-    shown.print(f"[bold]Unused for {AGE.days} days:[/bold]")
-    for path in found.folders:
-        shown.print(f"  {human(size(path)):>10}  {path}", markup=False)
-    for image in found.images:
-        shown.print(f"  image {image}, pushed {image.since:%Y-%m-%d}", markup=False)
+    shown.print(f"[bold]Used by nothing, and {bounds}:[/bold]")
+    for one in found.going:
+        if isinstance(one.what, Path):
+            shown.print(f"  {human(one.size):>10}  {one.what}, used until {one.since:%Y-%m-%d}", markup=False)
+        else:
+            what = ", ".join(f"image {image}" for image in one.what)
+            shown.print(f"  {human(one.size):>10}  {what}, pushed {one.since:%Y-%m-%d}", markup=False)
+    shown.print(f"{human(sum(one.size for one in found.going))} in all go; {kept}.")
 
 
 def delete_folders(found: Found) -> None:
@@ -132,9 +159,10 @@ def confirm(yes: bool) -> None:
 def _act(arguments: argparse.Namespace) -> int:
     cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
     with lock.held("prune"):
-        found = look(cluster, paths, datetime.now(UTC))
-        show(found)
-        if arguments.dry_run or not (found.images or found.folders):
+        limit = Limit(arguments.older_than, arguments.to_size)
+        found = look(cluster, paths, limit, datetime.now(UTC))
+        show(found, limit)
+        if arguments.dry_run or not found.going:
             return 0
         confirm(arguments.yes)
         before = size(paths.cache) + size(data(paths))
@@ -159,15 +187,53 @@ def _act(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def days(text: str) -> timedelta:
+    """An age, of a day at least. Raises ArgumentTypeError."""
+    try:
+        if (found := int(text) * DAY) >= DAY:
+            return found
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of days, such as 7; what is younger than 1 stays anyway")
+
+
+def gibibytes(text: str) -> int:
+    """Bytes. Raises ArgumentTypeError."""
+    try:
+        if (found := int(float(text) * GIB)) >= 0:
+            return found
+    except (ValueError, OverflowError):
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no size in GiB, such as 5 or 0.5")
+
+
 def main() -> int:
     """The verb."""
+    age, most = LIMIT.age.days, LIMIT.size // GIB
     parser = app.parser(
         "prune",
-        f"Remove what this machine has not used for {AGE.days} days: images that no commit of main, of an open pull\n"
-        "request or of a tag names, but for the last ten of each repository; Python environments and tools of earlier\n"
-        "versions. Lists everything first, and asks. Data in the object store is pruned by the workflow prune.",
+        f"""Remove what this machine does not use: images that no commit of main, of an open pull request or of a tag
+names, but for the last ten of each repository; Python environments and tools of earlier versions. What is
+older than {age} days goes, and the oldest of the rest while all of it takes more than {most} GiB; nothing does within
+its first day. Lists everything first, and asks. Data in the object store is pruned by the workflow prune.
+
+The disk is full: scripts/prune --to-size 0""",
     )
     parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    parser.add_argument(
+        "--older-than",
+        type=days,
+        default=LIMIT.age,
+        metavar="DAYS",
+        help=f"remove what has been unused for more days than this (default: {age})",
+    )
+    parser.add_argument(
+        "--to-size",
+        type=gibibytes,
+        default=LIMIT.size,
+        metavar="GIB",
+        help=f"remove the oldest until what is unused takes no more than this (default: {most})",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only list what would go")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     return app.run(parser, _act)

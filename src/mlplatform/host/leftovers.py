@@ -1,10 +1,12 @@
-"""What earlier versions of the platform left in the cache of a host, and nobody has used for long."""
+"""What earlier versions of the platform left in the cache of a host, and nobody uses any more."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+
+from mlplatform.retention import Unused
 
 # Environments and tools by version, and what building them said. Images, Go's and uv's caches tidy themselves.
 _PATTERNS = ("venvs/*", "bootstrap/*", "tools/*/*", "logs/toolchain/*")
@@ -19,10 +21,10 @@ class Cache:
     kept: Collection[Path]
     processes: Path = _PROCESSES
 
-    def leftovers(self, age: timedelta, now: datetime) -> list[Path]:
-        """What has not been used for `age`, is not kept, leads nowhere and is led to by no program that runs.
+    def unused(self, size: Callable[[Path], int]) -> list[Unused[Path]]:
+        """What is not kept, leads nowhere and is led to by no program that runs, since when it was used last.
 
-        Never what a link leads to, and never a link.
+        Never what a link leads to, and never a link. `size`: the bytes of a path.
         """
         used = {*self.kept, *self._linked(), *self._running()}
         found = []
@@ -32,8 +34,7 @@ class Cache:
                     continue
                 if any(one == path or path in one.parents for one in used):
                     continue
-                if now.timestamp() - _used(path) > age.total_seconds():
-                    found.append(path)
+                found.append(Unused(path, size(path), datetime.fromtimestamp(_used(path), UTC)))
         return found
 
     def _leads_away(self, path: Path) -> bool:

@@ -5,10 +5,12 @@ What is deleted is told to the registry; the blobs that no image names any more 
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from mlplatform.releases import DIGEST
+from mlplatform.retention import Unused
 
 # A repository's images of one kind, of which so many of the newest stay, whoever names them.
 MOST = 10
@@ -58,44 +60,71 @@ def images(data: Path) -> list[Image]:
 
 def inside(data: Path, digest: str) -> frozenset[str]:
     """The digests that an image's manifest names; of an index, those of its images. Raises OSError."""
+    return frozenset(DIGEST.findall(_blob(data, digest).read_text(encoding="utf-8")))
+
+
+def blob_size(data: Path, digest: str) -> int:
+    """The bytes of a blob, 0 where the registry has none of that digest."""
+    try:
+        return _blob(data, digest).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _blob(data: Path, digest: str) -> Path:
     hexadecimal = digest.removeprefix("sha256:")
-    path = data / _ROOT / "blobs" / "sha256" / hexadecimal[:2] / hexadecimal / "data"
-    return frozenset(DIGEST.findall(path.read_text(encoding="utf-8")))
+    return data / _ROOT / "blobs" / "sha256" / hexadecimal[:2] / hexadecimal / "data"
 
 
-def due(
+def unused(
     found: Iterable[Image],
     names: Collection[str],
     within: Callable[[str], frozenset[str]],
-    age: timedelta,
-    now: datetime,
-) -> list[Image]:
-    """Which of all images go: older than `age`, not among the newest of their kind, and neither named nor part of an
-    image that stays.
+    size: Callable[[str], int],
+) -> list[Unused[tuple[Image, ...]]]:
+    """The images, oldest first, that are not among the newest of their kind, and neither named nor part of such ones.
+
+    What an image consists of goes together with it, and is as young as the youngest of it. Where several consist of the
+    same, it goes with the newest of them. The bytes are what the disk gets back where all that is older went before.
 
     Args:
         found: every image of the registry.
         names: digests, and `repository:tag`.
         within: what an image's manifest names.
-        age: how old an image must be.
-        now: the time.
+        size: the bytes of a blob.
     """
-    everything = list(found)
+    everything, parts_of = list(found), cache(within)
     newest: dict[tuple[str, bool], list[Image]] = {}
     for one in sorted(everything, key=lambda one: one.since, reverse=True):
         newest.setdefault(one.kind, []).append(one)
-    stays = {
+    stays = [
         one
         for one in everything
-        if now - one.since <= age
-        or one in newest[one.kind][:MOST]
+        if one in newest[one.kind][:MOST]
         or one.digest in names
         or any(f"{one.repository}:{tag}" in names for tag in one.tags)
-    }
+    ]
     by_place = {(one.repository, one.digest): one for one in everything}
-    looked = set[Image]()
-    while fresh := stays - looked:
-        looked |= fresh
-        parts = {(one.repository, part) for one in fresh for part in within(one.digest)}
-        stays |= {by_place[place] for place in parts if place in by_place}
-    return [one for one in everything if one not in stays]
+
+    def whole(images: Iterable[Image]) -> set[Image]:
+        """Images, and all that they consist of."""
+        looked, fresh = set[Image](), set(images)
+        while fresh:
+            looked |= fresh
+            parts = {(one.repository, part) for one in fresh for part in parts_of(one.digest)}
+            fresh = {by_place[place] for place in parts if place in by_place} - looked
+        return looked
+
+    taken = whole(stays)
+    blobs = {blob for one in taken for blob in (one.digest, *parts_of(one.digest))}
+    wholes = {one: whole([one]) - taken for one in everything if one not in taken}
+    inner = {part for top, images in wholes.items() for part in images if part != top}
+    since = {top: max(one.since for one in images) for top, images in wholes.items() if top not in inner}
+    gone = []
+    for top in sorted(since, key=lambda top: since[top], reverse=True):
+        own = [top, *(wholes[top] - {top} - taken)]
+        held = {blob for one in own for blob in (one.digest, *parts_of(one.digest))} - blobs
+        gone.append(Unused(tuple(own), sum(size(blob) for blob in held), since[top]))
+        taken |= set(own)
+        blobs |= held
+    return gone[::-1]

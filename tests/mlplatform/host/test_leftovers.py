@@ -1,4 +1,4 @@
-"""What of a cache nobody uses any more: by age, and never what a link, a program or this checkout needs."""
+"""What of a cache nobody uses any more: since when, and never what a link, a program or this checkout needs."""
 
 import os
 import shutil
@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mlplatform.host.leftovers import Cache
+from mlplatform.retention import Unused
 
-AGE = timedelta(days=30)
 OLD = time.time() - 31 * 86400
 Make = Callable[..., Path]
 
@@ -33,17 +33,19 @@ def make(tmp_path: Path) -> Make:
     return made
 
 
+def unused(cache: Path, *kept: Path) -> list[Unused[Path]]:
+    return Cache(cache, kept).unused(lambda path: len(path.name))
+
+
 def leftovers(cache: Path, *kept: Path) -> set[str]:
-    found = Cache(cache, kept).leftovers(AGE, datetime.now(UTC))
-    return {str(path.relative_to(cache)) for path in found}
+    return {str(one.what.relative_to(cache)) for one in unused(cache, *kept)}
 
 
-def test_d17_only_what_is_old_and_of_an_earlier_version_goes(tmp_path: Path, make: Make) -> None:
+def test_d17_only_what_is_of_an_earlier_version_goes(tmp_path: Path, make: Make) -> None:
     make("venvs/ops-old")
     make("tools/gitea/v1")
     make("logs/toolchain/gitea.log", folder=False)
     kept = [make("venvs/ops-now"), make("tools/gitea/v2")]
-    make("venvs/dev-young", when=time.time() - 29 * 86400)
     # Neither of the platform's patterns nor anybody's whom we know.
     make("somebody/else")
     make("images/bot/inputs")
@@ -87,10 +89,12 @@ def test_d17_what_runs_stays(tmp_path: Path, make: Make, how: str) -> None:
     assert leftovers(tmp_path) == {str(path.relative_to(tmp_path))}
 
 
-def test_d17_an_environment_that_was_started_lately_stays(tmp_path: Path, make: Make) -> None:
+def test_d17_what_is_unused_tells_its_size_and_when_it_was_used_last(tmp_path: Path, make: Make) -> None:
+    """An environment was used when its Python was started."""
     path = make("venvs/ops-1")
+    assert unused(tmp_path) == [Unused(path, 5, datetime.fromtimestamp(OLD, UTC))]
     (path / "pyvenv.cfg").write_text("")
+    started = OLD + 86400
+    os.utime(path / "pyvenv.cfg", (started, OLD))
     os.utime(path, (OLD, OLD))
-    assert leftovers(tmp_path) == set()
-    os.utime(path / "pyvenv.cfg", (OLD, OLD))
-    assert leftovers(tmp_path) == {"venvs/ops-1"}
+    assert unused(tmp_path) == [Unused(path, 5, datetime.fromtimestamp(started, UTC))]

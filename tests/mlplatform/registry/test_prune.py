@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from mlplatform.registry.prune import MOST, Image, due, images, inside
+from mlplatform.registry.prune import MOST, Image, blob_size, images, inside, unused
+from mlplatform.retention import DAY, Limit, due
 
-AGE = timedelta(days=30)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -32,8 +32,20 @@ def image(number: int, days: float = 31, *, repository: str = "app", tag: str = 
     return Image(repository, digest, NOW - timedelta(days=days), frozenset({tag} if tag else ()))
 
 
-def gone(found: list[Image], *names: str, parts: dict[str, frozenset[str]] | None = None) -> list[Image]:
-    return due(found, names, lambda digest: (parts or {}).get(digest, frozenset()), AGE, NOW)
+Parts = dict[str, frozenset[str]]
+
+
+def free(found: list[Image], *names: str, parts: Parts | None = None) -> list[tuple[set[Image], int]]:
+    """What is unused, the oldest first, with its bytes: of a blob, 1."""
+    what = unused(found, names, lambda digest: (parts or {}).get(digest, frozenset()), lambda digest: 1)
+    assert what == sorted(what, key=lambda one: one.since)
+    return [(set(one.what), one.size) for one in what]
+
+
+def gone(found: list[Image], *names: str, parts: Parts | None = None) -> list[Image]:
+    what = unused(found, names, lambda digest: (parts or {}).get(digest, frozenset()), lambda digest: 1)
+    going = {image for one in due(what, Limit(30 * DAY, 2**40), NOW) for image in one.what}
+    return [one for one in found if one in going]
 
 
 def newer(repository: str = "app", tag: str = "") -> list[Image]:
@@ -63,6 +75,33 @@ def test_d17_what_an_image_consists_of_stays_with_it() -> None:
     index, part, inner, loose = image(1, tag="v1"), image(2), image(3), image(4)
     parts = {index.digest: frozenset({part.digest}), part.digest: frozenset({inner.digest})}
     assert gone([index, part, inner, loose, *newer()], "app:v1", parts=parts) == [loose]
+
+
+def test_d17_what_several_images_hold_is_free_when_the_newest_of_them_went() -> None:
+    """And never while an image has it that stays."""
+    old, new, used = image(1, 9), image(2, 5), image(3, 20, tag="v1")
+    parts = {old.digest: frozenset({"a", "b", "c"}), new.digest: frozenset({"b", "c", "d"})}
+    parts[used.digest] = frozenset({"c"})
+    assert free([new, used, old, *newer()], "app:v1", parts=parts) == [({old}, 2), ({new}, 3)]
+
+
+def test_d17_an_image_goes_together_with_what_it_consists_of() -> None:
+    """Whatever the age of its parts, which may be those of a newer one too."""
+    old, new, part, shared = image(1, 9), image(2, 5), image(3, 20), image(4, 30)
+    parts = {
+        old.digest: frozenset({part.digest, shared.digest}),
+        new.digest: frozenset({shared.digest}),
+        shared.digest: frozenset({"layer"}),
+    }
+    expected = [({old, part}, 2), ({new, shared}, 3)]
+    assert free([old, new, part, shared, *newer()], parts=parts) == expected
+    assert free([shared, part, new, old, *newer()], parts=parts) == expected
+
+
+def test_d17_an_image_is_as_young_as_the_youngest_of_what_it_consists_of() -> None:
+    index, part, other = image(1, 40), image(2, 3), image(3, 10)
+    parts = {index.digest: frozenset({part.digest})}
+    assert free([index, part, other, *newer()], parts=parts) == [({other}, 1), ({index, part}, 2)]
 
 
 @dataclass
@@ -196,8 +235,17 @@ def test_d17_a_registry_loses_what_is_due_with_its_blobs_and_nothing_else(server
         os.utime(link, (time.time() - 60,) * 2)
     before = server.blobs()
 
-    going = due(images(server.data), {current, "team/app:index"}, lambda one: inside(server.data, one), AGE, later)
+    found = unused(
+        images(server.data),
+        {current, "team/app:index"},
+        lambda one: inside(server.data, one),
+        lambda one: blob_size(server.data, one),
+    )
+    assert due(found, Limit(30 * DAY, sum(one.size for one in found)), datetime.now(UTC)) == []
+    whats = due(found, Limit(30 * DAY, 2**40), later)
+    going = [image for one in whats for image in one.what]
     assert {(one.repository, one.digest) for one in going} == {("team/app", old), ("team/app", former)}
+    taken = sum(path.stat().st_size for path in server.data.glob("docker/registry/v2/blobs/sha256/*/*/data"))
     for one in going:
         server.ask("DELETE", f"{one.repository}/manifests/{one.digest}")
     server.stop()
@@ -209,6 +257,8 @@ def test_d17_a_registry_loses_what_is_due_with_its_blobs_and_nothing_else(server
 
     # Its manifest, its configuration, its layer; the other repository has an equal image.
     assert server.blobs() == before - 3
+    left = sum(path.stat().st_size for path in server.data.glob("docker/registry/v2/blobs/sha256/*/*/data"))
+    assert taken - left == sum(one.size for one in whats)
     assert not server.whole("team/app", former)
     assert not server.is_image("team/app", old)
     for repository, digest in (("team/app", current), ("team/app", index), ("team/app", part), ("other", other)):
