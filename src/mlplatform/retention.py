@@ -13,10 +13,11 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How old what is unused may become, and how many bytes all of it may take."""
+    """How old what is unused may become, and how many bytes all of it may take. Until it is `least` old, it stays."""
 
     age: timedelta
     size: int
+    least: timedelta = DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,14 @@ class Unused(Generic[T_co]):
 def due(unused: Iterable[Unused[T]], limit: Limit, now: datetime) -> list[Unused[T]]:
     """What goes of all that is unused in one place, oldest first.
 
-    Nothing does before it is a day old, whatever there is of it: who made it may be about to name it.
+    Nothing does before the limit's least age, whatever there is of it: who made it may be about to name it.
     """
     ordered = sorted(unused, key=lambda one: one.since)
     left = sum(one.size for one in ordered)
     gone = []
     for one in ordered:
         age = now - one.since
-        if age > DAY and (age > limit.age or left > limit.size):
+        if age > limit.least and (age > limit.age or left > limit.size):
             gone.append(one)
             left -= one.size
     return gone

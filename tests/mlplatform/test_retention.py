@@ -41,5 +41,10 @@ def test_d17_nothing_goes_before_it_is_a_day_old() -> None:
     assert [one.what for one in due([unused(0.9), unused(1.1)], Limit(timedelta(0), 0), NOW)] == [1.1]
 
 
+def test_d17_what_may_lie_longer_stays_as_long() -> None:
+    limit = Limit(30 * DAY, 0, least=7 * DAY)
+    assert [one.what for one in due([unused(6.9), unused(7.1)], limit, NOW)] == [7.1]
+
+
 def test_d17_a_size_of_nothing_keeps_the_last_day() -> None:
     assert gone(unused(9), unused(2), unused(1), size=0) == [9, 2]

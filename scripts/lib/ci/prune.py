@@ -29,8 +29,9 @@ from mlplatform.retention import DAY, GIB, Limit
 LEFT = ("runs/", "previews/")
 # As much as one run may leave, of all that belong to no open pull request.
 LEFT_LIMIT = Limit(14 * DAY, 5 * GIB)
-# Of each remote. What is hidden for its size can be had again for as long as what is hidden for its age.
-OBJECT_LIMIT = Limit(30 * DAY, 10 * GIB)
+# Of each remote. Who pushes data has a week to open the pull request that names them, however much they are. What is
+# hidden for its size can be had again for as long as what is hidden for its age.
+OBJECT_LIMIT = Limit(30 * DAY, 10 * GIB, least=7 * DAY)
 _MAIN, _PULLS = "refs/prune/main", "refs/prune/pulls"
 _OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")
 
