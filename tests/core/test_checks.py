@@ -59,7 +59,7 @@ def checked(live: Platform, sha: str) -> tuple[str, str]:
     """How the status `ci` of a commit ends."""
 
     def ended() -> tuple[str, str] | None:
-        found = live.member.status(sha, "ci")
+        found = live.member.status(sha, "ci", loop.BOT)
         if found is None or (found.state == "pending" and not verdict.asks_an_owner(found.state, found.description)):
             return None
         return found.state, found.description

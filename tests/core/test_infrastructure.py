@@ -82,8 +82,10 @@ def _owner(live: Platform) -> Any:
 
 
 def judged(live: Platform, sha: str, context: str) -> tuple[str, str]:
+    account = loop.PROPOSER if context.startswith("apply/") else loop.BOT
+
     def ended() -> tuple[str, str] | None:
-        status = live.member.status(sha, context)
+        status = live.member.status(sha, context, account)
         return (status.state, status.description) if status and status.state != "pending" else None
 
     return eventually(ended, SECONDS, f"{context} of {sha[:10]}", every=3)

@@ -91,7 +91,7 @@ class Platform:
 
         def judged() -> tuple[str, str] | None:
             head = self.member.pull_request(pull.number).head_sha
-            status = self.member.status(head, loop.GATE)
+            status = self.member.status(head, loop.GATE, loop.BOT)
             if status is None:
                 return None
             judged = status.state != "pending" or verdict.asks_an_owner(status.state, status.description)

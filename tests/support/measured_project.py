@@ -21,6 +21,7 @@ test_set:
   path: ml/data/test.safetensors
   inputs: {images: pixels}
   share: 0.3
+  growth: 0.9
 metrics:
   accuracy: {minimum: 0, maximum: 1, tolerance: 0.005, limit: 0.8}
   mistakes: {minimum: 0, better: lower}
@@ -63,9 +64,10 @@ def part(data, index):
 def joined(*sets):
     return {name: np.concatenate([one[name] for one in sets]) for name in sets[0]}
 
-test, more = toy.rows(40), toy.rows(100, seed=8)
+test, more, many = toy.rows(40), toy.rows(100, seed=8), toy.rows(300, seed=10)
 testing = np.array([belongs(row.input, 0.3) for row in rows(more, ["images"])])
 new, training = part(more, testing), part(more, ~testing)
+many = part(many, np.array([belongs(row.input, 0.3) for row in rows(many, ["images"])]))
 other = toy.rows(100, seed=9)
 chosen = part(other, np.array([not belongs(row.input, 0.3) for row in rows(other, ["images"])]))
 files = {
@@ -75,7 +77,7 @@ files = {
 files = {name: model.SerializeToString() for name, model in files.items()}
 sets = {
     "test": test, "fewer": part(test, slice(30)), "grown": joined(test, new),
-    "chosen": joined(test, part(chosen, slice(5))),
+    "chosen": joined(test, part(chosen, slice(5))), "drowned": joined(test, part(many, slice(37))),
     "training": training, "resplit": part(training, slice(None, None, -1)),
     "leaking": joined(training, part(test, slice(3))), "leaking-new": joined(training, part(new, slice(2))),
     "floats": {"images": training["images"] / np.float32(255), "labels": training["labels"]},

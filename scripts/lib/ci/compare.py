@@ -29,10 +29,11 @@ def growth(declared: Declaration, folder: Path, about: Mapping[str, str], given:
         "share": declared.test_set.share,
     }
     try:
-        faults = _compared("growth", plan, declared)
+        faults, rows, added = _compared("growth", plan, declared)
     except bounded.Stopped as stopped:
-        faults = [f"main cannot compare it: {stopped}"]
-    return Growth(**about, new=given["new"], faults=[fault[:MOST_SENTENCE] for fault in faults])
+        faults, rows, added = [f"main cannot compare it: {stopped}"], 0, 0
+    told = [fault[:MOST_SENTENCE] for fault in faults]
+    return Growth(**about, new=given["new"], rows=rows, added=added, faults=told)
 
 
 def leaks(declared: Declaration, folder: Path, about: Mapping[str, str], given: Mapping[str, Any]) -> Leaks:

@@ -4,7 +4,8 @@ import base64
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from ci.failure import Failure
 BOT = {"name": "ml-bot", "email": "ml-bot@users.noreply.localhost"}
 PROPOSER = {"name": "ml-proposer", "email": "ml-proposer@users.noreply.localhost"}
 TIMEOUT = 300.0
+PIECE = 2**20
+Read = Callable[[str, Callable[[bytes], object]], None]
 
 
 class Moved(Exception):
@@ -54,15 +57,11 @@ class Repository:
     def _run(
         self, arguments: tuple[str, ...], variables: Mapping[str, str] | None, stdin: bytes | None
     ) -> "subprocess.CompletedProcess[bytes]":
-        # The checkout may belong to another user than the one who runs the job.
-        command = ["git", "-c", "safe.directory=*", *arguments]
-        # Paths come out of files that anybody may write: none of them is a pattern.
-        environment = {**os.environ, "GIT_LITERAL_PATHSPECS": "1", **(variables or {})}
         try:
             return subprocess.run(
-                command,
+                _command(*arguments),
                 cwd=self.folder,
-                env=environment,
+                env=_environment(variables or {}),
                 input=stdin,
                 capture_output=True,
                 timeout=TIMEOUT,
@@ -71,16 +70,52 @@ class Repository:
         except subprocess.TimeoutExpired:
             raise Failure(f"git {arguments[0]} took longer than {TIMEOUT:.0f} s: is the forge reachable?") from None
 
+    @contextmanager
+    def reading(self) -> Iterator[Read]:
+        """A function that reads objects one after the other, each in pieces, which it hands to what takes them.
+
+        It raises `Failure` where there is no such object.
+        """
+        command = _command("cat-file", "--batch")
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=self.folder, env=_environment({}), stdin=pipe, stdout=pipe) as process:
+            asked, answers = process.stdin, process.stdout
+            assert asked
+            assert answers
+
+            def read(name: str, take: Callable[[bytes], object]) -> None:
+                asked.write(f"{name}\n".encode())
+                asked.flush()
+                about = answers.readline().decode(errors="replace").split()
+                if len(about) != 3:
+                    raise Failure(f"git object {' '.join(about) or name}: git fsck tells what the repository lacks")
+                left = int(about[2])
+                while left:
+                    if not (piece := answers.read(min(left, PIECE))):
+                        raise Failure(f"git object {name} is damaged: git fsck tells what else is")
+                    left -= len(piece)
+                    take(piece)
+                answers.read(1)
+
+            try:
+                yield read
+            finally:
+                process.kill()
+
     def commit(self, revision: str) -> str | None:
         """The sha of the commit that `revision` names, `None` where it is not here."""
         done = self._run(("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"), None, None)
         return done.stdout.decode().strip() if done.returncode == 0 else None
 
-    def fetch(self, remote: Remote, *refs: str) -> None:
-        """Fetch refs or commits with all their history; checks the objects, which may be hostile."""
+    def fetch(self, remote: Remote, *refs: str, well_formed: bool = True) -> None:
+        """Fetch refs or commits with all their history.
+
+        They may be hostile: an object that is not `well_formed` is a failure, unless they are only to be searched.
+        """
         shallow = self.git("rev-parse", "--is-shallow-repository").strip() == b"true"
         depth = ["--unshallow"] if shallow else []
-        arguments = ["-c", "fetch.fsckObjects=true", "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth]
+        check = f"fetch.fsckObjects={str(well_formed).lower()}"
+        arguments = ["-c", check, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth]
         self.git(*arguments, remote.url, *refs, variables=remote.variables())
 
     def merge_base(self, one: str, other: str) -> str | None:
@@ -132,6 +167,16 @@ class Repository:
         if "non-fast-forward" in reason or "fetch first" in reason or "cannot lock ref" in reason:
             raise Moved(branch)
         raise Failure(f"git push to {branch} failed: {_one_line(done.stderr)}")
+
+
+def _command(*arguments: str) -> list[str]:
+    # The checkout may belong to another user than the one who runs the job.
+    return ["git", "-c", "safe.directory=*", *arguments]
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    # Paths come out of files that anybody may write: none of them is a pattern.
+    return {**os.environ, "GIT_LITERAL_PATHSPECS": "1", **more}
 
 
 def _one_line(output: bytes) -> str:

@@ -106,7 +106,7 @@ class Judging:
             if changed.located is not None:
                 new = measurements.read(changed.located, declared.limits.test_set_bytes).sha256
                 growth = kept.growth(new)
-                faults = None if growth is None else tuple(growth.faults)
+                faults = None if growth is None else tuple(growth.against(declared.test_set.growth))
                 waits += [judgement.UNCOMPARED] if growth is None else []
         leaked, asks = {}, [Ask(path, Kind.UNKNOWN, why) for path, why in training.unknown.items()]
         if training.objects:

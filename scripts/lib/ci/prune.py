@@ -6,7 +6,7 @@ knows no pull requests, it needs their branches' configuration, and what it dele
 
 import os
 import re
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from forge import Forge
 from mlplatform.objects import prune
 from mlplatform.objects.prune import Due, Version
 from mlplatform.objects.verify import FOLDER as LISTING
-from mlplatform.objects.verify import Limits, digest, key
+from mlplatform.objects.verify import digest, key
 from mlplatform.retention import DAY, GIB, Limit
 
 # What runs leave for the report, by the run or the commit that left it; another run makes it again.
@@ -38,9 +38,16 @@ _OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{30}(?:\.dir)?)")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What must stay: `objects` by MD5 (with `.dir` for a folder), `runs` by id of the run or by commit."""
+    """What must stay: objects by MD5 (with `.dir` for a folder), as far as they are there, and runs by id or commit.
+
+    Args:
+        objects: what main and the tags name.
+        proposed: what else each open pull request names, by its number.
+        runs: what the open pull requests' runs left.
+    """
 
     objects: frozenset[str]
+    proposed: Mapping[int, frozenset[str]]
     runs: frozenset[str]
 
 
@@ -63,43 +70,64 @@ def run_of(place: str) -> str:
     return re.split(r"[/.]", place.partition("/")[2], maxsplit=1)[0]
 
 
-def wanted(repository: git.Repository, source: git.Remote, forge: Forge) -> Wanted:
-    """What main, the open pull requests and the tags name. Raises `Failure`, `ForgeError`."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The files in folders by MD5, and where a listing lies of which no version is whole, by the folder's MD5."""
+
+    files: frozenset[str]
+    damaged: Mapping[str, str]
+
+
+def wanted(repository: git.Repository, source: git.Remote, forge: Forge, there: Collection[str]) -> Wanted:
+    """What main, the open pull requests and the tags name.
+
+    Args:
+        there: the MD5s of all objects that there are. Anybody may name any number of others.
+
+    Raises:
+        Failure, ForgeError
+    """
     pulls = forge.pull_requests()
     heads = {pull.number: f"{_PULLS}/{pull.number}" for pull in pulls}
     fetched = [f"+refs/pull/{number}/head:{ref}" for number, ref in heads.items()]
-    repository.fetch(source, f"+refs/heads/{MAIN}:{_MAIN}", "+refs/tags/*:refs/tags/*", *fetched)
-    objects = named.objects(repository, [_MAIN, "--tags", *heads.values()])
-    if not objects:
-        raise Failure(f"no commit of {MAIN} names any object of DVC's: is {FOLDER}/ still there?")
+    # What anybody pushed is only searched, so it may be as odd as the forge takes it.
+    refs = f"+refs/heads/{MAIN}:{_MAIN}", "+refs/tags/*:refs/tags/*"
+    repository.fetch(source, *refs, *fetched, well_formed=False)
+    objects = named.objects(repository, [_MAIN, "--tags"], there)
+    if there and not objects:
+        raise Failure(f"no commit of {MAIN} names any object of DVC's that is there: is {FOLDER}/ still there?")
+    known = "--not", _MAIN, "--tags"
+    proposed = {number: named.objects(repository, [ref, *known], there) - objects for number, ref in heads.items()}
     own = repository.git("rev-list", *heads.values(), f"^{_MAIN}", "--") if heads else b""
     runs = {str(one.id) for pull in pulls for one in forge.workflow_runs(pull.head_sha)}
-    return Wanted(objects, frozenset({*runs, *own.decode().split(), *(pull.head_sha for pull in pulls)}))
+    return Wanted(objects, proposed, frozenset({*runs, *own.decode().split(), *(pull.head_sha for pull in pulls)}))
 
 
-def in_folders(client: Any, bucket: str, places: Iterable[Place], names: Collection[str]) -> frozenset[str]:
-    """MD5s of the files in the folders among `names`, as any whole version of a folder's listing says.
+def in_folders(
+    client: Any, bucket: str, places: Iterable[Place], names: Collection[str], there: Collection[str]
+) -> Listed:
+    """The files in the folders among `names`, as any whole version of a folder's listing says, wherever it lies.
 
-    Raises `Failure` where there is a listing and no version of it is whole: what it named can then not be told.
+    Where there is a listing and no version of it is whole, the files that any version names.
     """
-    found: set[str] = set()
+    by_name: dict[str, list[Version]] = {}
     for place in places:
-        by_name: dict[str, list[Version]] = {}
         for version in place.versions:
             if (md5 := object_of(version.key, place.prefix)) and md5.endswith(LISTING) and md5 in names:
                 by_name.setdefault(md5, []).append(version)
-        for md5, versions in by_name.items():
-            contents = prune.contents(client, bucket, versions, Limits().listing)
-            whole = (one for one in contents if digest(_once(one)) == md5.removesuffix(LISTING))
-            if (listing := next(whole, None)) is None:
-                where = f"{place.prefix}{md5[:2]}/{md5[2:]}"
-                raise Failure(f"{where} is no whole listing of a folder, so nothing is removed: {remote.REPAIR}")
-            found |= {name.decode() for name in named.OBJECT.findall(listing)}
-    return frozenset(found)
-
-
-def _once(content: bytes) -> Generator[bytes, None, None]:
-    yield content
+    files, damaged = set[str](), dict[str, str]()
+    for md5, versions in by_name.items():
+        listed = set[str]()
+        for content in prune.contents(client, bucket, versions):
+            search = named.Search(named.OBJECT, there)
+            if digest(content, search) == md5.removesuffix(LISTING):
+                listed = search.found
+                break
+            listed |= search.found
+        else:
+            damaged[md5] = versions[0].key
+        files |= listed
+    return Listed(frozenset(files), damaged)
 
 
 def places(store: Store, tree: Tree) -> tuple[list[Version], list[Place]]:
@@ -114,14 +142,28 @@ def places(store: Store, tree: Tree) -> tuple[list[Version], list[Place]]:
 
 
 def tidy(repository: git.Repository, source: git.Remote, forge: Forge, store: Store, now: datetime) -> None:
-    """Remove what may go; nothing does where what is wanted cannot all be found out. Raises `Failure`, `ForgeError`."""
+    """Remove what may go; nothing does where what main and the tags want cannot all be found out.
+
+    Whoever may open a pull request may not keep everything from going: of a damaged listing that only such a one names,
+    the files stay that it still tells of, and the failure comes when all else is done.
+
+    Raises:
+        Failure, ForgeError
+    """
     commit = repository.commit("HEAD")
     assert commit is not None
     try:
         # First: what is named from here on is there already, or is too young to go.
         left, remotes = places(store, CommitTree(repository, commit))
-        stays = wanted(repository, source, forge)
-        objects = stays.objects | in_folders(store.client, store.bucket, remotes, stays.objects)
+        keys = ((version.key, place.prefix) for place in remotes for version in place.versions)
+        there = {md5 for found, prefix in keys if (md5 := object_of(found, prefix))}
+        stays = wanted(repository, source, forge, there)
+        own = in_folders(store.client, store.bucket, remotes, stays.objects, there)
+        for where in own.damaged.values():
+            raise Failure(f"{where} is no whole listing of a folder, so nothing is removed: {remote.REPAIR}")
+        proposed = frozenset().union(*stays.proposed.values())
+        others = in_folders(store.client, store.bucket, remotes, proposed, there)
+        objects = stays.objects | own.files | proposed | others.files
         due = prune.left_due(left, lambda key: run_of(key) in stays.runs, LEFT_LIMIT, now)
         _carry_out(store, " and ".join(LEFT), due)
         for place in remotes:
@@ -130,6 +172,16 @@ def tidy(repository: git.Repository, source: git.Remote, forge: Forge, store: St
     except (BotoCoreError, ClientError) as error:
         advice = "scripts/status tells whether the object store is up; scripts/up makes the account that deletes"
         raise Failure(f"s3://{store.bucket}: {error}: {advice}") from None
+    if others.damaged:
+        raise Failure("all else was looked at, but " + "; ".join(_told(others.damaged, stays.proposed)))
+
+
+def _told(damaged: Mapping[str, str], proposed: Mapping[int, frozenset[str]]) -> Iterator[str]:
+    """A sentence about each damaged listing."""
+    for md5, where in damaged.items():
+        pulls = ", ".join(f"#{number}" for number, names in proposed.items() if md5 in names)
+        fix = "close it, unless whoever still has the whole listing puts it there"
+        yield f"{where}, which {pulls} names, is no whole listing of a folder, so not all of its files stay: {fix}"
 
 
 def _stays(place: str, prefix: str, objects: Collection[str]) -> bool:

@@ -310,11 +310,12 @@ def _trains(run: WorkflowRun, pull: PullRequest) -> bool:
 
 def _waits(forge: Forge, sha: str) -> bool:
     """Whether the gate waits for main's code to measure or compare, or to do it anew for today's main; or never said
-    what it says today."""
-    status = forge.status(sha, CONTEXT)
+    what it says today. Only what it said itself counts: a member may set any status."""
+    own = forge.account()
+    status = forge.status(sha, CONTEXT, own)
     if status is not None and status.state == "pending" and status.description.startswith(judgement.WAITS):
         return True
-    return forge.status(sha, checked.CONTEXT) is None
+    return forge.status(sha, checked.CONTEXT, own) is None
 
 
 def pull_requests(forge: Forge, payload: dict[str, Any]) -> list[PullRequest]:

@@ -270,7 +270,7 @@ class Loop:
         def state() -> str | None:
             nonlocal latest
             latest = self.member.pull_request(number)
-            status = self.member.status(latest.head_sha, GATE)
+            status = self.member.status(latest.head_sha, GATE, BOT)
             if status is not None and verdict.asks_an_owner(status.state, status.description):
                 return None
             if status is None or status.state == "pending":
@@ -290,7 +290,7 @@ class Loop:
         return latest
 
     def _status(self, pull: PullRequest) -> str:
-        status = self.member.status(pull.head_sha, GATE)
+        status = self.member.status(pull.head_sha, GATE, BOT)
         return status.description if status else ""
 
     def _merge(self, context: Context, pull: PullRequest) -> tuple[PullRequest, str]:
@@ -305,7 +305,8 @@ class Loop:
                 return None
             if not latest.open:
                 raise Failure(f"#{number} was closed", f"see {latest.url}")
-            gate, ready = (self.member.status(latest.head_sha, context) for context in (GATE, READY))
+            said = (GATE, BOT), (READY, MERGER)
+            gate, ready = (self.member.status(latest.head_sha, context, account) for context, account in said)
             if gate and gate.state not in ("pending", "success"):
                 raise Failure(f"{GATE} refuses #{number}: {gate.description}", f"read the report on {latest.url}")
             return ready.description if ready else f"{MERGER} has not looked at {latest.head_sha[:10]} yet"

@@ -1,8 +1,10 @@
 """GitHub: github.com and GitHub Enterprise Server."""
 
+import functools
+from contextlib import closing
 from urllib.parse import quote
 
-from forge.http import Credentials, ForgeError
+from forge.http import Credentials, ForgeError, Session
 from forge.models import Branch, PullRequest
 from forge.rest import RestForge, pull_request
 
@@ -21,6 +23,18 @@ class GitHub(RestForge):
         url = url.rstrip("/")
         api = "https://api.github.com" if url == "https://github.com" else f"{url}/api/v3"
         super().__init__(url, api, repository, credentials, patience)
+        self._graphql = api.removesuffix("/v3")
+        self._credentials = credentials
+
+    @functools.cached_property
+    def _account(self) -> str:
+        # An App's token has no user; only GraphQL says whose it is.
+        with closing(Session(self._graphql, self._credentials)) as api:
+            answer = api.json("POST", "/graphql", {"query": "{ viewer { login } }"}, repeatable=True)
+        viewer = (answer.get("data") or {}).get("viewer")
+        if not viewer:
+            raise ForgeError("POST", f"{self._graphql}/graphql", 200, str(answer.get("errors"))[:200])
+        return str(viewer["login"])
 
     def merged_by(self, sha: str) -> PullRequest | None:
         # All that hold the commit, those into other branches and open ones among them.

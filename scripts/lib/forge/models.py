@@ -48,7 +48,7 @@ class PullRequest:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The latest commit status of one context."""
+    """The latest commit status of one context by one account."""
 
     context: str
     state: str

@@ -50,8 +50,12 @@ class Forge(Protocol):
     def set_status(self, sha: str, context: str, state: StatusState, description: str, target_url: str = "") -> None:
         """Set the commit status `context` of `sha`. The description is cut to 140 characters."""
 
-    def status(self, sha: str, context: str) -> Status | None:
-        """The latest commit status of `context`, `None` where it was never set."""
+    def status(self, sha: str, context: str, account: str) -> Status | None:
+        """The latest commit status of `context` that `account` set, `None` where it set none.
+
+        Whoever may write to the repository may set any status, so those of others say nothing. Of a commit with very
+        many statuses the newest 1000 are looked at.
+        """
 
     def comments(self, number: int) -> list[Comment]:
         """Comments of a pull request, oldest first."""

@@ -12,6 +12,7 @@ from forge.models import Branch, Comment, Job, PullRequest, Repository, Status, 
 
 DESCRIPTION_LIMIT = 140
 MERGE_INTERVAL = 1.0
+MOST_STATUSES = 1000
 
 
 class RestForge:
@@ -90,13 +91,16 @@ class RestForge:
         request = {"context": context, "state": state, "description": description, "target_url": target_url}
         self._api.json("POST", f"{self._repo}/statuses/{sha}", request, repeatable=True)
 
-    def status(self, sha: str, context: str) -> Status | None:
-        # The combined status has the latest of each context; the list of all is ordered by seconds only.
-        for entry in self._api.pages(f"{self._repo}/commits/{sha}/status", key="statuses"):
-            if entry["context"] == context:
-                state = entry.get("state") or entry.get("status") or ""
-                return Status(context, state, entry.get("description") or "", entry.get("target_url") or "")
-        return None
+    def status(self, sha: str, context: str, account: str) -> Status | None:
+        # The combined status would have the latest of each context, whoever set it.
+        newest = itertools.islice(self._api.pages(f"{self._repo}/commits/{sha}/statuses"), MOST_STATUSES)
+        own = (entry for entry in newest if entry["context"] == context and _is_by(entry, account))
+        # The list is ordered by seconds only.
+        entry = max(own, key=lambda one: int(one["id"]), default=None)
+        if entry is None:
+            return None
+        state = entry.get("state") or entry.get("status") or ""
+        return Status(context, state, entry.get("description") or "", entry.get("target_url") or "")
 
     def comments(self, number: int) -> list[Comment]:
         return [_comment(entry) for entry in self._api.pages(f"{self._repo}/issues/{number}/comments")]
@@ -184,6 +188,12 @@ def pull_request(entry: dict[str, Any]) -> PullRequest:
 
 def _comment(entry: dict[str, Any]) -> Comment:
     return Comment(entry["id"], (entry.get("user") or {}).get("login", ""), entry["body"] or "", entry["html_url"])
+
+
+def _is_by(status: dict[str, Any], account: str) -> bool:
+    # Of a deleted account there is none.
+    login = str((status.get("creator") or {}).get("login") or "")
+    return bool(login) and login.casefold() == account.casefold()
 
 
 def _workflow_run(entry: dict[str, Any]) -> WorkflowRun:

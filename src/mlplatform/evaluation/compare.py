@@ -21,13 +21,15 @@ class Incomparable(Exception):
     """A file whose rows cannot be compared; the message is the rest of a sentence about it."""
 
 
-def grown(old: Path, new: Path, inputs: Sequence[str], share: float) -> list[str]:
-    """Why an owner has to approve a new test set in place of main's; empty where it only grew."""
+def grown(old: Path, new: Path, inputs: Sequence[str], share: float) -> tuple[list[str], int, int]:
+    """Why an owner has to approve a new test set in place of main's, nothing where it only grew; how many rows main's
+    has, and how many are new, 0 where they cannot be compared."""
     try:
         arrays = _load(new, inputs)
-        return growth.faults(rows.load(old, inputs), rows.rows(arrays, inputs), share)
     except Incomparable as error:
-        return [f"it {error}"]
+        return [f"it {error}"], 0, 0
+    before, after = rows.load(old, inputs), rows.rows(arrays, inputs)
+    return growth.faults(before, after, share), len(before), growth.added(before, after)
 
 
 def leaks(

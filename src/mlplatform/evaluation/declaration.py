@@ -92,6 +92,8 @@ class TestSet(Section):
     """The model's input by the name of the tensor that it gets; the other tensors are the targets."""
     share: Annotated[float, Field(gt=0, lt=1)]
     """Which part of all rows belongs to the test set, by `split.belongs`."""
+    growth: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """How many new rows main takes by itself, as a part of those it has: more would outvote them."""
 
 
 class Metric(Section):

@@ -5,6 +5,7 @@ Like a measurement, a finding belongs to what was compared and to the code that 
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -33,10 +34,26 @@ class _Finding(BaseModel):
 
 
 class Growth(_Finding):
-    """What became of main's test set in a pull request; no fault where it only grew (`growth.faults`)."""
+    """What became of main's test set in a pull request; no fault (`growth.faults`) where it grew, by however much."""
 
     new: Sha256
+    rows: Annotated[int, Field(ge=0)]
+    """Of main's test set; 0 where nothing could be compared, as is `added`."""
+    added: Annotated[int, Field(ge=0)]
+    """Rows that show what none of main's does."""
     faults: Annotated[list[Sentence], Field(max_length=20)]
+
+    def against(self, most: float) -> list[str]:
+        """Why an owner has to approve it, where main takes that part of its own rows as new ones by itself."""
+        # Rounded, or 0.29 of 100 would be 28.
+        taken = math.floor(round(most * self.rows, 9))
+        if self.added <= taken:
+            return self.faults
+        told = (
+            f"{self.added} rows are new, of which main takes {taken} by itself beside its {self.rows} "
+            f"(test_set.growth: {most:g})"
+        )
+        return [*self.faults, told]
 
 
 class Leaks(_Finding):

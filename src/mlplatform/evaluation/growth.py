@@ -33,6 +33,12 @@ def faults(old: Sequence[Row], new: Sequence[Row], share: float) -> list[str]:
     return found
 
 
+def added(old: Sequence[Row], new: Sequence[Row]) -> int:
+    """How many rows show a model what no row of main's does."""
+    known = {row.input for row in old}
+    return sum(row.input not in known for row in new)
+
+
 def leaked(test: Sequence[Row], training: Sequence[Row]) -> int:
     """How many rows of the test set the training data show, with the same targets or others.
 

@@ -64,7 +64,7 @@ def scope(
             say; other paths of the project are judged by their names, and paths elsewhere only where main lists them.
         rules: main's.
         folder: the project's folder.
-        test_set_faults: what `growth.faults` says of the new test set, `None` while nobody looked.
+        test_set_faults: what `Growth.against` says of the new test set, `None` while nobody looked.
     """
     return _Sorting(rules, folder, test_set_faults).sort(changes)
 

@@ -7,13 +7,14 @@ limit's age is removed for good. Until then whoever finds that the object is sti
 What runs left goes in one step: another run makes it again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Any
 
 from mlplatform import retention
+from mlplatform.objects.verify import of_body
 from mlplatform.retention import DAY, Limit, Unused
 
 # Of what a run replaced, so many of the newest stay for a day. A run that is started again replaces its one object; its
@@ -123,12 +124,8 @@ def carry_out(client: Any, bucket: str, what: Due) -> None:
         client.delete_object(Bucket=bucket, Key=version.key, VersionId=version.id)
 
 
-def contents(client: Any, bucket: str, found: Iterable[Version], most_bytes: int) -> Iterator[bytes]:
-    """The contents of versions of one key, newest first, without those that are larger than `most_bytes`."""
+def contents(client: Any, bucket: str, found: Iterable[Version]) -> Iterator[Generator[bytes, None, None]]:
+    """The contents, each in pieces, of versions of one key, newest first."""
     for version in sorted(found, key=lambda one: (one.latest, one.since), reverse=True):
         if not version.marker:
-            body = client.get_object(Bucket=bucket, Key=version.key, VersionId=version.id)["Body"]
-            content: bytes = body.read(most_bytes + 1)
-            body.close()
-            if len(content) <= most_bytes:
-                yield content
+            yield of_body(client.get_object(Bucket=bucket, Key=version.key, VersionId=version.id)["Body"])

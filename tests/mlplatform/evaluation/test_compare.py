@@ -41,10 +41,19 @@ def written(folder: Path, arrays: dict[str, Any]) -> Path:
 def test_the_same_rows_are_no_change_and_dropped_ones_are_told(test_set: Path, tmp_path: Path) -> None:
     shuffled = part(TEST, slice(None, None, -1))
 
-    assert grown(test_set, written(tmp_path, shuffled), INPUTS, 0.3) == []
-    assert grown(test_set, written(tmp_path, part(TEST, slice(30))), INPUTS, 0.3) == [
-        "10 of main's 40 rows were dropped or changed"
-    ]
+    assert grown(test_set, written(tmp_path, shuffled), INPUTS, 0.3) == ([], 40, 0)
+    assert grown(test_set, written(tmp_path, part(TEST, slice(30))), INPUTS, 0.3) == (
+        ["10 of main's 40 rows were dropped or changed"],
+        40,
+        0,
+    )
+
+
+def test_c10_new_rows_are_counted_whatever_else_they_are(test_set: Path, tmp_path: Path) -> None:
+    faults, rows, added = grown(test_set, written(tmp_path, joined(TEST, OTHER, part(TEST, slice(3)))), INPUTS, 0.3)
+
+    assert (rows, added) == (40, 100)
+    assert len(faults) == 2
 
 
 @pytest.mark.parametrize(
@@ -63,14 +72,14 @@ def test_another_kind_of_test_set_has_not_grown(
 ) -> None:
     given = {name: np.asarray(array) for name, array in arrays.items()}
 
-    assert grown(test_set, written(tmp_path, given), INPUTS, 0.3)[0] == fault
+    assert grown(test_set, written(tmp_path, given), INPUTS, 0.3)[0][0] == fault
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"\xff" * 100])
 def test_what_is_no_test_set_has_not_grown(test_set: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "given").write_bytes(content)
 
-    assert grown(test_set, tmp_path / "given", INPUTS, 0.3) == ["it cannot be read as safetensors"]
+    assert grown(test_set, tmp_path / "given", INPUTS, 0.3) == (["it cannot be read as safetensors"], 0, 0)
 
 
 def test_rows_of_the_test_set_are_found_in_each_file_whatever_their_targets(test_set: Path, tmp_path: Path) -> None:

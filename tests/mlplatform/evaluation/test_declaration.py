@@ -14,6 +14,7 @@ def test_the_whole_file_is_read(root: Path) -> None:
 
     assert str(found.contract.inputs[0]) == "pixels uint8[?, 4]"
     assert found.paths.owner["service"] == ("ml/service/*", "requirements/serve.txt")
+    assert found.test_set.growth == 0.1
     assert found.limits.seconds == 300
     assert found.limits.model_bytes == 512 * 2**20
 
@@ -49,6 +50,11 @@ def test_a_fault_is_named_with_its_key(section: str, values: dict[str, Any], fau
         ("evaluator", "lock", "/etc/passwd", "evaluator.lock"),
         ("evaluator", "module", "os; import x", "evaluator.module"),
         ("test_set", "share", 1.0, "test_set.share"),
+        ("test_set", "growth", -0.1, "test_set.growth: Input should be greater than or equal to 0"),
+        ("test_set", "growth", 1.1, "test_set.growth: Input should be less than or equal to 1"),
+        ("test_set", "growth", float("nan"), "test_set.growth"),
+        ("test_set", "growth", "0.1", "test_set.growth: Input should be a valid number"),
+        ("test_set", "growth", None, "test_set.growth"),
         ("test_set", "inputs", {"images": "other"}, "must feed each input of contract once: pixels"),
         ("test_set", "inputs", {"images": "pixels", "labels": "pixels"}, "must feed each input of contract once"),
         ("contract", "inputs", [], "contract.inputs"),

@@ -217,7 +217,7 @@ class Project:
 
     def gate(self, sha: str) -> forge.Status:
         """The quality gate's status."""
-        status = self.member.status(sha, "quality-gate")
+        status = self.member.status(sha, "quality-gate", "bot")
         assert status, f"no quality gate on {sha}"
         return status
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import forge
+from mlplatform.evaluation.judgement import UNMEASURED
 from settings import ROOT
 
 pytestmark = pytest.mark.tools
@@ -41,7 +42,7 @@ def waiting(project: Project, expected: str) -> dict[str, list[Any]]:
 
 
 def status(project: Project, sha: str) -> tuple[str, str]:
-    found = project.member.status(sha, "ci")
+    found = project.member.status(sha, "ci", "bot")
     assert found, f"ci was never set on {sha}"
     return found.state, found.description
 
@@ -169,7 +170,9 @@ def test_b6_an_earlier_head_that_needed_fewer_tests_says_nothing_of_what_main_ha
     assert status(project, head) == ("pending", "being checked: check, unit, render")
 
 
-def test_b6_what_was_judged_before_main_had_checks_is_judged_anew_after_a_push_to_main(project: Project) -> None:
+def test_s2_what_was_judged_before_main_had_checks_is_judged_anew_once_whatever_a_member_forged(
+    project: Project,
+) -> None:
     pull = project.propose("training", {"ml/params.yaml": "a: 1\n"})
     [opened] = waiting(project, REPORT)[REPORT]
     # As main's report did before.
@@ -178,9 +181,13 @@ def test_b6_what_was_judged_before_main_had_checks_is_judged_anew_after_a_push_t
     bot.set_status(pull.head_sha, "quality-gate", "success", "accuracy 0.97")
     bot.close()
     project.finish(opened)
+    # As if main had said something of its checks, and waited for nothing.
+    project.member.set_status(pull.head_sha, "ci", "pending", "forged")
     sha = project.git("rev-parse", "origin/main")
     event = {"workflow_run": {"event": "push", "head_sha": sha, "id": 1}}
     context = {"workflow": "report.yml", "sha": sha, "event": event, "run_id": 1}
     project.run_again({"id": "main", "context": context})
     assert status(project, pull.head_sha) == NOTHING
+    # As if main had yet to measure it, for ever.
+    project.member.set_status(pull.head_sha, "quality-gate", "pending", UNMEASURED)
     assert "nothing to report" in project.run_again({"id": "again", "context": context})

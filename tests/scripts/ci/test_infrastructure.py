@@ -190,7 +190,7 @@ def preview(project: Project, expected: int = 0) -> str:
 
 
 def status(project: Project, sha: str, context: str = "infrastructure") -> tuple[str, str]:
-    found = project.member.status(sha, context)
+    found = project.member.status(sha, context, "bot")
     assert found, f"{context} was never set"
     return found.state, found.description
 
@@ -231,7 +231,7 @@ def test_changes_are_previewed_merged_and_applied(project: Project, aws: Emulato
     assert "shared: nothing that affects it has changed" in output
     assert "main describes no stack staging" in output
     assert status(project, sha, "apply/dev") == ("success", "1 delete, 1 replace, 1 update")
-    assert project.member.status(sha, "apply/shared") is None
+    assert project.member.status(sha, "apply/shared", "bot") is None
     assert groups(aws)["network"] == 30
     # Nothing surprising happened, so nobody is told more.
     assert not [one for one in project.member.comments(pull.number) if "apply/dev" in one.body]
@@ -274,7 +274,7 @@ def test_a_failed_apply_is_seen_and_made_good_by_the_next(project: Project) -> N
     text = comment(project, pull.number, "apply/shared")
     assert "this only fails for real" in text
     assert "Main is not what runs on" in text
-    assert project.member.status(sha, "apply/dev") is None
+    assert project.member.status(sha, "apply/dev", "bot") is None
 
     pull = project.propose("repaired", {"infra/__main__.py": program})
     preview(project)

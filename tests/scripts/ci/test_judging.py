@@ -286,6 +286,11 @@ FAULTS: dict[str, tuple[Callable[[Gate], Mapping[str, Any]], str, str]] = {
         "pending",
         f"{TEST_SET_ASK}, and 5 of the 5 new rows belong to the training data by main's rule",
     ),
+    "old test rows drowned in new ones": (
+        lambda gate: {"files": gate.test_set("drowned")},
+        "pending",
+        f"{TEST_SET_ASK}, and 37 rows are new, of which main takes 36 by itself beside its 40 (test_set.growth: 0.9)",
+    ),
     "test set moved to another remote": (
         lambda gate: {
             "files": {

@@ -183,7 +183,7 @@ def test_a_branch_that_moved_while_it_trained_is_left_alone(
 
     assert "nothing to report" in output
     assert project.git("ls-remote", "origin", "moving").split()[0] == newer
-    assert project.member.status(pull.head_sha, "quality-gate") is None
+    assert project.member.status(pull.head_sha, "quality-gate", "bot") is None
 
 
 def test_data_that_the_object_store_lacks_stops_training_with_its_fix(

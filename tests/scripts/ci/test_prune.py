@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -245,6 +246,46 @@ def test_d17_nothing_goes_where_nobody_can_tell_what_a_folder_named(
     with pytest.raises(Failure, match="is no whole listing of a folder, so nothing is removed"):
         tidy(project, bucket, project.variables["BOT_TOKEN"], LATER, tmp_path / "job")
     assert bucket.there() == {"never whole", "nobody"}
+
+
+def test_d17_what_only_a_pull_request_names_keeps_nothing_else_from_going(
+    project: Project, bucket: Bucket, tmp_path: Path
+) -> None:
+    """A listing that is damaged for good, in a commit that git would not make: anybody can push either."""
+    told, main = bucket.put("it still tells of"), bucket.put("main")
+    bucket.put("nobody")
+    project.git("checkout", "--quiet", "main")
+    project.push("main", {"ml/a.dvc": pointer(main)})
+    never = f"{'f' * 32}.dir"
+    bucket.known["never whole"] = key(bucket.prefix, never)
+    for content in (json.dumps([{"md5": told, "relpath": "a"}])[:-5].encode(), b"[]"):
+        bucket.client.put_object(Bucket=BUCKET, Key=bucket.known["never whole"], Body=content)
+    pull = project.propose("odd", {"ml/b.dvc": pointer(never)})
+    folder = project.git("rev-parse", "HEAD:ml").strip()
+    entries = f"040000 tree {folder}\tml\n040000 tree {folder}\tml\n"
+    twice = subprocess.run(["git", "mktree"], cwd=project.root, input=entries.encode(), capture_output=True, check=True)
+    odd = project.git("commit-tree", "-p", "HEAD", "-m", "odd", twice.stdout.decode().strip()).strip()
+    project.git("push", "--quiet", "origin", f"{odd}:refs/heads/odd")
+    # The forge has to have seen it.
+    assert project.member.pull_request(pull.number).head_sha == odd
+
+    message = (
+        f"all else was looked at, but {bucket.known['never whole']}, which #{pull.number} names, is no whole listing"
+    )
+    for later in (LATER, LATER * 3):
+        with pytest.raises(Failure, match=message):
+            tidy(project, bucket, project.variables["BOT_TOKEN"], later, tmp_path / "job")
+        assert bucket.there() == {"it still tells of", "main", "never whole"}
+    assert bucket.versions("nobody") == 0
+    assert bucket.versions("never whole") == 2
+
+    # What a tag names is nobody's to give up.
+    project.git("tag", "v1", odd)
+    project.git("push", "--quiet", "origin", "v1")
+    bucket.put("nobody")
+    with pytest.raises(Failure, match="is no whole listing of a folder, so nothing is removed"):
+        tidy(project, bucket, project.variables["BOT_TOKEN"], LATER, tmp_path / "job")
+    assert bucket.there() == {"it still tells of", "main", "never whole", "nobody"}
 
 
 def test_d17_a_main_that_names_nothing_is_a_failure_and_nothing_goes(

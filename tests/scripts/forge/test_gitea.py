@@ -108,14 +108,18 @@ def test_a_closed_pull_request_is_not_listed(member: forge.Forge, push: Push) ->
     assert (closed.open, closed.merged) == (False, False)
 
 
-def test_the_latest_status_of_a_context_counts(bot: forge.Forge, push: Push) -> None:
+def test_s2_the_latest_status_of_a_context_counts_that_the_account_set(
+    bot: forge.Forge, member: forge.Forge, push: Push
+) -> None:
     sha = push("change", one="1")
-    assert bot.status(sha, "quality-gate") is None
+    member.set_status(sha, "quality-gate", "success", "forged before")
+    assert bot.status(sha, "quality-gate", "bot") is None
     bot.set_status(sha, "quality-gate", "pending", "training")
     bot.set_status(sha, "other", "failure", "no")
     bot.set_status(sha, "quality-gate", "success", "x" * 200, "http://example.invalid/run")
+    member.set_status(sha, "quality-gate", "pending", "forged after")
 
-    status = bot.status(sha, "quality-gate")
+    status = bot.status(sha, "quality-gate", "Bot")
 
     assert (status.state, status.target_url) == ("success", "http://example.invalid/run")
     assert status.description == "x" * 137 + "..."

@@ -107,11 +107,44 @@ def test_a_fork_whose_repository_is_gone_is_still_a_fork(github: forge.Forge, se
     assert github.pull_request(7).is_from_fork("ml/platform")
 
 
-def test_the_status_of_a_context(github: forge.Forge, server: Server) -> None:
-    statuses = [{"context": "other", "state": "failure"}, {"context": "quality-gate", "state": "success"}]
-    server.answer(200, {"state": "failure", "statuses": statuses})
+def test_s2_the_status_of_a_context_is_the_accounts_own(github: forge.Forge, server: Server) -> None:
+    own = {"context": "quality-gate", "state": "success", "creator": {"login": "Platform[bot]"}}
+    statuses = [
+        {**own, "id": 4, "state": "pending", "creator": {"login": "member"}},
+        {**own, "id": 5, "state": "pending", "creator": None},
+        {**own, "id": 1, "state": "failure"},
+        {**own, "id": 2},
+        {**own, "id": 3, "context": "other", "state": "failure"},
+    ]
+    for _ in range(2):
+        server.answer(200, statuses)
 
-    assert github.status("a" * 40, "quality-gate") == forge.Status("quality-gate", "success", "", "")
+    assert github.status("a" * 40, "quality-gate", "platform[bot]") == forge.Status("quality-gate", "success", "", "")
+    assert github.status("a" * 40, "quality-gate", "") is None
+    assert server.asked[0][1] == f"/api/v3/repos/ml/platform/commits/{'a' * 40}/statuses?page=1&limit=50&per_page=50"
+
+
+def test_s2_a_commit_with_any_number_of_statuses_takes_few_requests(github: forge.Forge, server: Server) -> None:
+    others = [{"id": 9, "context": "quality-gate", "state": "success", "creator": {"login": "member"}}] * 50
+    for _ in range(21):
+        server.answer(200, others, Link='<https://api.example.invalid/?page=2>; rel="next"')
+
+    assert github.status("a" * 40, "quality-gate", "platform[bot]") is None
+    assert len(server.asked) == 20
+
+
+def test_the_account_of_an_app_is_told_by_graphql(github: forge.Forge, server: Server) -> None:
+    server.answer(200, {"data": {"viewer": {"login": "platform[bot]"}}})
+
+    assert github.account() == github.account() == "platform[bot]"
+    assert server.asked == [("POST", "/api/graphql", {"query": "{ viewer { login } }"})]
+
+
+def test_an_account_that_github_does_not_tell_is_an_error(github: forge.Forge, server: Server) -> None:
+    server.answer(200, {"data": None, "errors": [{"message": "no"}]})
+
+    with pytest.raises(forge.ForgeError, match="'message': 'no'"):
+        github.account()
 
 
 def test_branches_are_references(github: forge.Forge, server: Server) -> None:
