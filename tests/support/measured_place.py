@@ -46,6 +46,17 @@ class Place:
         name = name or md5(content)
         self.store.put(f"{self.prefix}{remote}/files/md5/{name[:2]}/{name[2:]}", content)
 
+    def lose(self, content: bytes) -> None:
+        """Have the store lack an object."""
+        name = md5(content)
+        place = f"{self.prefix}/files/md5/{name[:2]}/{name[2:]}"
+        self.store.client.delete_object(Bucket=self.store.bucket, Key=place)
+
+    def measured(self) -> set[str]:
+        """The keys of all measurements and findings."""
+        answer = self.store.client.list_objects_v2(Bucket=self.store.bucket, Prefix=measurements.PREFIX)
+        return {entry["Key"] for entry in answer.get("Contents", [])}
+
     def git(self, *arguments: str) -> str:
         command = ["git", "-c", "user.name=m", "-c", "user.email=m@example.invalid", *arguments]
         return subprocess.run(command, cwd=self.root, check=True, capture_output=True, text=True).stdout.strip()
@@ -58,8 +69,8 @@ class Place:
 
     def forget(self) -> None:
         """Measure all anew: the store outlives a test, and the key of a measurement is what it belongs to."""
-        for key in self.store.sizes(measurements.PREFIX, 1000):
-            self.store.delete(key)
+        for key in self.measured():
+            self.store.client.delete_object(Bucket=self.store.bucket, Key=key)
 
     def commit(self, files: Mapping[str, str]) -> str:
         """A branch's commit; main stays checked out."""

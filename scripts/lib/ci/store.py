@@ -48,12 +48,6 @@ class Store:
         with _explained(self, "write", key), file.open("rb") as stream:
             self.client.put_object(Bucket=self.bucket, Key=key, Body=stream)
 
-    def sizes(self, prefix: str, limit: int) -> dict[str, int]:
-        """Size in bytes by key of at most `limit` objects below a prefix."""
-        with _explained(self, "list", prefix):
-            answer = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix, MaxKeys=limit)
-        return {entry["Key"]: entry["Size"] for entry in answer.get("Contents", [])}
-
     def get(self, key: str, limit: int) -> bytes:
         """An object's content. Raises `Failure` where it is larger than `limit` bytes, which are all that is read."""
         with _explained(self, "read", key):
@@ -67,11 +61,6 @@ class Store:
         target = {"Bucket": self.bucket, "Key": key}
         address: str = self.client.generate_presigned_url("put_object", Params=target, ExpiresIn=seconds)
         return address
-
-    def delete(self, key: str) -> None:
-        """Delete an object; one that is gone already is fine."""
-        with _explained(self, "delete", key):
-            self.client.delete_object(Bucket=self.bucket, Key=key)
 
     def has(self, key: str) -> bool:
         """Whether an object exists."""

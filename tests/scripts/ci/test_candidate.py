@@ -68,9 +68,9 @@ GOOD = {"ml/dvc.lock": json.dumps(LOCK).encode(), "ml/metrics.json": METRICS, "m
 @pytest.fixture(autouse=True)
 def _tidy(store: Store) -> Iterator[None]:
     yield
-    store.delete(handover.key(RUN))
+    store.client.delete_object(Bucket=store.bucket, Key=handover.key(RUN))
     for name in (b"model", b"one", b"two"):
-        store.delete(key(md5(name)))
+        store.client.delete_object(Bucket=store.bucket, Key=key(md5(name)))
 
 
 def key(name: str) -> str:
@@ -159,7 +159,7 @@ def test_j_the_files_of_a_folder_are_taken_with_it(store: Store, tmp_path: Path)
     assert take(store, tmp_path, name) == []
 
     assert (store.get(key(one), 100), store.get(key(two), 100)) == (b"one", b"two")
-    store.delete(key(name))
+    store.client.delete_object(Bucket=store.bucket, Key=key(name))
 
 
 def test_s4_an_object_with_other_content_is_not_taken(store: Store, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import measured_project
-from ci import measurements
 from ci.measurements import Unmeasurable
 from ci.store import Store
 from measured_place import RUN, Place, md5, trained
@@ -100,7 +99,7 @@ def test_s4_a_model_that_is_not_what_the_lock_says_is_not_measured(place: Place)
 def test_s5_main_without_a_model_that_lies_anywhere_is_no_baseline(place: Place, good: bytes) -> None:
     other = measured_project.linear(130)
     place.put(other)
-    place.store.delete(f"{place.prefix}/files/md5/{md5(good)[:2]}/{md5(good)[2:]}")
+    place.lose(good)
     sha = place.commit(trained(other))
     place.measure(sha)
     found = place.look(sha)
@@ -130,7 +129,7 @@ def test_s5_what_is_kept_for_other_files_is_not_believed(place: Place, good: byt
     place.measure()
     head = place.git("rev-parse", "main")
     assert place.look(head)
-    [key] = place.store.sizes(measurements.PREFIX, 10)
+    [key] = place.measured()
     forged = place.store.get(key, 10**6).replace(hashlib.sha256(good).hexdigest().encode(), b"0" * 64)
     place.store.put(key, forged)
     with pytest.raises(ResultError, match="other files"):

@@ -349,7 +349,7 @@ def test_s4_what_main_can_judge_needs_no_owner(gate: Gate, made: Callable[[Gate]
 def test_s4_a_first_model_is_an_owners_and_has_to_reach_mains_limits(gates: Callable[[], Gate]) -> None:
     gate = gates()
     good, worse = gate.materials["good"], gate.materials["worse"]
-    gate.place.store.delete(f"{gate.place.prefix}/files/md5/{md5(good)[:2]}/{md5(good)[2:]}")
+    gate.place.lose(good)
     gate.place.git("rm", "--quiet", "ml/dvc.lock")
     gate.place.git("commit", "--quiet", "--message", "Forget the model")
     assert gate.measure() == "everything is measured: nothing to do\nnothing was fetched: nothing to measure\n"
@@ -411,9 +411,9 @@ def test_c10_rows_that_both_gain_are_found_before_either_is_merged(gate: Gate) -
 
 def findings_of(gate: Gate, sha: str) -> str:
     """The object that measuring a commit leaves about its training data."""
-    before = gate.place.store.sizes(measurements.PREFIX, 1000)
+    before = gate.place.measured()
     gate.measure(sha)
-    [key] = gate.place.store.sizes(measurements.PREFIX, 1000).keys() - before
+    [key] = gate.place.measured() - before
     assert "/trained-on-" in key
     return key
 
