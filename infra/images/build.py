@@ -1,4 +1,4 @@
-"""Builds one image with buildah, rootless of any daemon, into an OCI layout."""
+"""Builds one image with buildah, without a daemon, into an OCI layout."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Which address ranges are as good as everybody."""
+"""Which address ranges count as open to everybody."""
 
 import ipaddress
 

@@ -1,6 +1,6 @@
 """Checks `clusters/Pulumi.<stack>.yaml` of the stacks on AWS: how secrets are encrypted, the secrets, and nothing else.
 
-What a cluster is stands in its cluster file, where every tool reads it. The file of stack `local` is made on each
+The facts of a cluster are in its cluster file, where every tool reads them. The file of stack `local` is made on each
 machine and is none of this module's business.
 """
 

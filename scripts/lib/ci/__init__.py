@@ -1,4 +1,4 @@
-"""What the CI jobs run: `train` on a pull request's code, `report` and `release` from main.
+"""What the CI jobs run: `train`, `preview` and `checks` on a pull request's code, all others from main.
 
-`python -m ci.<job>` needs the dependency group `ci` (`release` for the release) and the variables of `ci.environment`.
+`scripts/ci/<job>` starts each one in the dependency group that it needs, with the variables of `ci.environment`.
 """

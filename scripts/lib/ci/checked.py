@@ -1,7 +1,7 @@
 """What the report says of the repository's own checks: the status `ci`.
 
 A part of job `report`, from main: main's planner says which jobs must have passed, the forge which have. Their code is
-the pull request's own; what guts it shows among its paths.
+the pull request's own; a change that weakens them shows among the paths that it changes.
 """
 
 from collections.abc import Mapping

@@ -199,6 +199,7 @@ def _footer(report: Report) -> str:
     fetch = f"git fetch origin refs/pull/{report.number}/head && git switch --detach {report.head_sha}"
     return (
         f"<details><summary>How to reproduce</summary>\n\n```\n{fetch}\n"
-        'eval "$(scripts/env local)" && cd ml && dvc pull --allow-missing && dvc repro\n```\n\n</details>\n\n'
+        'eval "$(scripts/env local)" && cd ml && dvc pull --allow-missing --remote storage'
+        " && dvc repro\n```\n\n</details>\n\n"
         f"{run}commit {report.head_sha}"
     )

@@ -1,7 +1,7 @@
 """Job `evaluate`, before its second half: compare the data that `ci.fetch` left, and hand the findings over.
 
-A process of its own, which ends before a model is loaded: it takes the addresses for the findings away with it, so that
-what takes over the process of a model finds none of them.
+A process of its own, which ends before a model is loaded: the addresses for the findings end with it, so a
+model that takes over its own process cannot find them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What becomes of a pull request by what main's code measured and compared; the forge has no part in it."""
+"""Decides on a pull request from what main's code measured and compared; makes no call to the forge."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What of a pull request's data main's code has to compare, and where it keeps what it found.
+"""Which of a pull request's data main's code has to compare, and where the findings are kept.
 
 `ci.fetch` brings what is to be compared, `ci.compare` compares it, and the gate reads the findings.
 """

@@ -1,8 +1,8 @@
 """Job `preview`: say what merging a pull request would do to each stack on AWS, and leave that for the report.
 
 This runs code of the pull request, so it holds credentials that only read; what it leaves is judged by `ci.report`
-from main. What is previewed is the merge with main as it is now: a branch that is behind would otherwise seem to take
-back what main has won meanwhile.
+from main. What is previewed is the merge with main as it is now: a branch that is behind would otherwise seem to
+revert what main has gained since.
 """
 
 import os

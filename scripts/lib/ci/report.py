@@ -2,8 +2,8 @@
 
 The same for its infrastructure (`ci.infrastructure`), with a status and a comment of their own, and for the
 repository's own checks (`ci.checked`), with a status. Started by the pull request itself and again when its jobs end.
-Each start looks at the facts (the head's files, what was left, main's metrics) and states what follows, so it does not
-matter which comes first or is repeated.
+Each start looks at the facts (the head's files, what was left, main's measurements) and states what follows, so it does
+not matter which comes first or is repeated.
 The head's files are read as git objects; nothing of them is executed.
 """
 

@@ -89,7 +89,7 @@ def main() -> int:
     )
     parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
     parser.add_argument("--report", metavar="FILE", help="write what happened as JSON")
-    parser.add_argument("--no-up", dest="up", action="store_false", help="take the platform as it is")
+    parser.add_argument("--no-up", dest="up", action="store_false", help="use the running platform as it is")
     return app.run(parser, _act)
 
 

@@ -1,4 +1,4 @@
-"""Whether the disks that the platform writes to have room, said before it is too late to make some."""
+"""Free space on the disks that the platform writes to, with a warning while there is time to free some."""
 
 import os
 import shutil

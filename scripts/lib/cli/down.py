@@ -200,8 +200,8 @@ def main() -> int:
     where.add_argument(
         "--environment", metavar="NAME", help="destroy an environment on AWS with all it holds: shared, dev, ..."
     )
-    parser.add_argument("--purge", action="store_true", help="delete data and caches too, after saying what is lost")
-    parser.add_argument("--yes", action="store_true", help="do not ask before something is lost")
+    parser.add_argument("--purge", action="store_true", help="delete data and caches too, after listing what is lost")
+    parser.add_argument("--yes", action="store_true", help="do not ask before data is deleted")
     parser.add_argument("--keep-cache", action="store_true", help="with --purge: keep tools, images and environments")
     return app.run(parser, _act)
 

@@ -1,4 +1,4 @@
-"""Keep what tells why something failed: logs of services and pods, and the state of the cluster's objects."""
+"""Keep the evidence of a failure: logs of services and pods, and the state of the cluster's objects."""
 
 import os
 import shutil

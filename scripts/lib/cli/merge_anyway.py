@@ -162,7 +162,7 @@ def main() -> int:
     parser = app.parser(
         "merge-anyway",
         "Merge a pull request past the rules that protect main, as the forge's administrator.\n"
-        "For when the gate itself is broken: docs/runbooks/main-is-locked-out.md. Writes who, which head and why.",
+        "For when the gate itself is broken: docs/runbooks/main-is-locked-out.md. Records who, which head and why.",
     )
     parser.add_argument("--pull", type=int, required=True, help="the pull request's number")
     parser.add_argument(

@@ -139,11 +139,11 @@ def main() -> int:
     """The verb."""
     parser = app.parser(
         "repair-data",
-        "Read every object that the forge's main names in DVC's remotes, and put back what is lost or damaged: from\n"
-        "DVC's cache in this checkout, from the runners' base layer, or from an earlier version in the bucket.\n"
-        "Exits with 0 when all are whole in the end, else with 1 after naming the rest.",
+        "Verify every DVC object that the forge's main refers to, and restore what is lost or damaged: from DVC's\n"
+        "cache in this checkout, from the runners' base layer, or from an earlier version in the bucket.\n"
+        "Exits with 0 if all are intact at the end, else with 1 after listing the rest.",
     )
-    parser.add_argument("--check", action="store_true", help="only say what is wrong")
+    parser.add_argument("--check", action="store_true", help="change nothing, only report what is wrong")
     parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
     return app.run(parser, _act)
 

@@ -1,4 +1,4 @@
-"""What a run of a tier came to, as a file of the repository: docs/results/<tier>.json."""
+"""The result of a run of a tier, as a file of the repository: docs/results/<tier>.json."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Run the tests, tier by tier; without arguments every test that needs no cloud, the platform's own included."""
+"""Run the tests, tier by tier: without arguments `fast`, `host` and `core`; the other tiers by name."""
 
 import argparse
 import contextlib
@@ -321,14 +321,16 @@ def main() -> int:
     """The verb."""
     parser = app.parser(
         "test",
-        f"Run the tests of the given tiers. Without any: `{FAST}`, which is scripts/check and all that needs no\n"
-        f"platform, then {' and '.join(_LIVE)} on the platform that this sets up. The last of them ends with\n"
-        "scripts/down --purge --yes --keep-cache. Only by name, each with its result written to docs/results:\n"
-        f"{', '.join(_NAMED)} (which builds Pulumi's own Kubernetes provider first, in 15\n"
-        f"minutes of one core). `affected` runs what pull requests run: those of {', '.join(JOBS)} that\n"
-        "the changes since main need, or the ones named beside it.",
+        f"Run the tests of the given tiers; without any, {FAST}, {' and '.join(_LIVE)}.\n\n"
+        f"{FAST} is scripts/check and {', '.join(('unit', *_BUILT))}, without a platform. For {' and '.join(_LIVE)}\n"
+        "the platform is set up; core ends with scripts/down --purge --yes --keep-cache, which deletes its data.\n\n"
+        f"{', '.join(_NAMED)} run by name only, and write their result to\n"
+        "docs/results. providers first builds Pulumi's official Kubernetes provider (15 minutes of one core);\n"
+        "upgrade first purges the platform of this machine.\n\n"
+        f"affected runs what a pull request's jobs run: those of {', '.join(JOBS)}, or of those named beside it,\n"
+        "that the changes since main need.",
     )
-    parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"of {', '.join(TIERS)}; {FAST} or affected")
+    parser.add_argument("tiers", nargs="*", metavar="TIER", help=f"one of {FAST}, {', '.join(TIERS)}; or affected")
     parser.add_argument(
         "--since", metavar="COMMIT", help="with affected: the changes since there (default: since main)"
     )

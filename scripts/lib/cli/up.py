@@ -304,7 +304,7 @@ def main() -> int:
         "up",
         "Set up the platform on this host, or bring it to what the checkout says; with --environment, the same for an\n"
         "environment on AWS.\n\n"
-        "Safe to run again at any time: it goes on from whatever state the host is in.",
+        "Safe to run again at any time: it continues from whatever state the host is in.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
@@ -312,13 +312,12 @@ def main() -> int:
     parser.add_argument(
         "--upgrade-packages",
         action="store_true",
-        help="install the newest containerd and runc of the distribution too, which doctor names; pods go on",
+        help="also upgrade containerd and runc to the distribution's newest, as doctor suggests; pods keep running",
     )
     parser.add_argument(
         "--plugins",
         choices=SOURCES,
-        help="take Pulumi's official plugins, or the offline ones of infra/plugins, from now on; without this they stay"
-        " what they are",
+        help="use Pulumi's official plugins, or the offline ones of infra/plugins, from now on (default: no change)",
     )
     parser.add_argument("--json", action="store_true", help="print the steps and their times as JSON")
     return app.run(parser, _act)

@@ -1,4 +1,4 @@
-"""The real engine prepares an emulated account, and the state moves into its bucket as README says."""
+"""The real engine prepares an emulated account, and the state moves into its bucket as the runbook says."""
 
 import os
 import re

@@ -33,18 +33,20 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--address", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long EKS takes for a change (default: 0.3)")
-    parser.add_argument("--state", type=Path, help="folder for the clusters' data (default: the system's for such)")
+    parser.add_argument(
+        "--state", type=Path, help="where the clusters' data lie meanwhile (default: a temporary folder)"
+    )
     parser.add_argument(
         "--checkout",
         type=Path,
         default=ROOT,
-        help="whose clusters say which accounts and region these are (default: this checkout)",
+        help="its clusters/ name the accounts and the region (default: this checkout)",
     )
     parser.add_argument(
         "--prepared", action="store_true", help="with the state's bucket and CI's roles, as infra/bootstrap leaves them"
     )
-    parser.add_argument("--no-api-servers", action="store_true", help="clusters that are addresses only")
-    parser.add_argument("--until-stdin-closes", action="store_true", help="end with whoever started it")
+    parser.add_argument("--no-api-servers", action="store_true", help="emulate clusters without an API server")
+    parser.add_argument("--until-stdin-closes", action="store_true", help="stop when standard input is closed")
     return parser.parse_args()
 
 
