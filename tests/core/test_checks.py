@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from cli import git, loop
+from cli import loop, people
 from forge import ForgeError, PullRequest
 from live import Platform, eventually
 from mlplatform.base_layer.environments import CHECKS, key_of
@@ -37,7 +37,7 @@ def environments(live: Platform) -> None:
     """Those that tests run in, made by a job of main where no earlier platform of this host left them."""
     if all(is_made(live, group) for group in CHECKS):
         return
-    login = git.Login("platform-admin", live.paths.secret("forge-admin-password"))
+    login = people.administrator(live.paths)
     place = f"{live.cluster.forge.url}/api/v1/repos/{live.cluster.forge.repository}/actions/workflows/nightly.yml"
     answer = httpx.post(
         f"{place}/dispatches", json={"ref": loop.MAIN}, headers={"Authorization": login.basic}, timeout=30

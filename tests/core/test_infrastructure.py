@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cli import git, loop
+from cli import loop, people
 from components import network_policies
 from components.network_policies import Endpoint
 from emulator.process import Emulator, emulator
@@ -71,7 +71,7 @@ def untagged_days(account: Emulator) -> set[int]:
 
 def _owner(live: Platform) -> Any:
     """Calls the forge's API on the repository's variable, as its administrator."""
-    login = git.Login("platform-admin", live.paths.secret("forge-admin-password"))
+    login = people.administrator(live.paths)
     url = f"{live.cluster.forge.url}/api/v1/repos/{live.cluster.forge.repository}/actions/variables/{VARIABLE}"
 
     def call(method: str, body: dict[str, str] | None) -> None:

@@ -116,11 +116,11 @@ class Platform:
         self.member.close_pull_request(pull.number)
         self.member.delete_branch(pull.head_branch)
         repository = self.cluster.forge.repository
-        credentials = {"user_name": "platform-admin", "password": self.paths.secret("forge-admin-password")}
+        account = people.administrator(self.paths)
         # Only the forge's pages offer this, not its API.
         url = self.cluster.forge.url
         with httpx.Client(base_url=url, headers={"Origin": url}, trust_env=False, timeout=30) as browser:
-            browser.post("/user/login", data=credentials)
+            browser.post("/user/login", data={"user_name": account.user, "password": account.password})
             for run in self.member.workflow_runs(pull.head_sha):
                 if not run.completed:
                     answer = browser.post(f"/{repository}/actions/runs/{run.id}/cancel")

@@ -16,6 +16,7 @@ from ci.store import Store
 from ci.tree import CommitTree
 from mlplatform.evaluation.result import Evaluation
 from mlplatform.objects import bundle
+from mlplatform.objects.verify import key as object_key
 
 # Far from those of the forge, with which other tests share the store.
 RUN = 10**9
@@ -43,14 +44,11 @@ class Place:
     variables: Mapping[str, str]
 
     def put(self, content: bytes, remote: str = "", name: str = "") -> None:
-        name = name or md5(content)
-        self.store.put(f"{self.prefix}{remote}/files/md5/{name[:2]}/{name[2:]}", content)
+        self.store.put(object_key(f"{self.prefix}{remote}", name or md5(content)), content)
 
     def lose(self, content: bytes) -> None:
         """Have the store lack an object."""
-        name = md5(content)
-        place = f"{self.prefix}/files/md5/{name[:2]}/{name[2:]}"
-        self.store.client.delete_object(Bucket=self.store.bucket, Key=place)
+        self.store.client.delete_object(Bucket=self.store.bucket, Key=object_key(self.prefix, md5(content)))
 
     def measured(self) -> set[str]:
         """The keys of all measurements and findings."""

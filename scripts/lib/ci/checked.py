@@ -53,18 +53,17 @@ class Checked:
         self.forge.set_status(head, CONTEXT, found.state, found.text, found.url or self.run_url)
 
     def _verdict(self, base: str, head: str) -> Verdict:
-        plan_ = planned(self.repository, base, head)
-        needed = plan_.jobs
-        if needed and self.pull.is_from_fork(self.forge.repository):
+        needed = planned(self.repository, base, head)
+        if needed.jobs and self.pull.is_from_fork(self.forge.repository):
             text = f"forks are not checked here: a member pushes the branch to {self.forge.repository}"
             return Verdict("failure", text)
         changed = self.repository.changed(base, head)
-        if needed and not plan.is_started(changed):
+        if needed.jobs and not plan.is_started(changed):
             path = next((path for path in changed if is_overlay(path)), changed[0])
             return Verdict("pending", f"main cannot judge {path}: an owner's approval is asked")
-        own = self._run(head) if needed else None
-        runs = self._runs(plan_, base, head, own)
-        return judge(needed, runs, own, CommitTree(self.repository, head).read(FILE) is not None)
+        own = self._run(head) if needed.jobs else None
+        runs = self._runs(needed, base, head, own)
+        return judge(needed.jobs, runs, own, CommitTree(self.repository, head).read(FILE) is not None)
 
     def _runs(self, needed: Plan, base: str, head: str, own: Run | None) -> Mapping[str, list[Run]]:
         """By job, the runs of the head, and of the commits before it since which nothing that concerns it changed, as

@@ -62,7 +62,7 @@ def due(versions: Iterable[Version], keeps: Callable[[str], bool], limit: Limit,
         old = [one for after, one in pairwise(ordered) if now - after.since > limit.age]
         # Before the marker that hides it, or the store would show it again.
         removed += reversed(old)
-        if newest.latest and newest.marker and len(old) == len(ordered) - 1 and now - newest.since > limit.age:
+        if _is_bare(ordered, old) and now - newest.since > limit.age:
             removed.append(newest)
     return Due([one.what for one in retention.due(shown, limit, now)], removed)
 
@@ -83,7 +83,7 @@ def left_due(versions: Iterable[Version], keeps: Callable[[str], bool], limit: L
                 unused.append(Unused(one, one.size, after.since))
         # Before what replaced it, or the store would show it again.
         removed += reversed(old)
-        if newest.latest and newest.marker and len(old) == len(ordered) - 1 and now - newest.since > DAY:
+        if _is_bare(ordered, old) and now - newest.since > DAY:
             removed.append(newest)
         elif newest.latest and not newest.marker and not keeps(key):
             unused.append(Unused(newest, newest.size, newest.since))
@@ -93,8 +93,17 @@ def left_due(versions: Iterable[Version], keeps: Callable[[str], bool], limit: L
 def _by_key(versions: Iterable[Version]) -> Iterator[tuple[str, list[Version]]]:
     """The versions of each key, newest first."""
     for key, found in groupby(sorted(versions, key=lambda one: one.key), lambda one: one.key):
-        # A store may count in seconds, in which an object is written and deleted.
-        yield key, sorted(found, key=lambda one: (one.latest, one.since), reverse=True)
+        yield key, _newest_first(found)
+
+
+def _newest_first(versions: Iterable[Version]) -> list[Version]:
+    # A store may count in seconds, in which an object is written and deleted.
+    return sorted(versions, key=lambda one: (one.latest, one.since), reverse=True)
+
+
+def _is_bare(ordered: list[Version], gone: list[Version]) -> bool:
+    """Whether nothing is left of a key without these but the marker that hides it."""
+    return ordered[0].latest and ordered[0].marker and len(gone) == len(ordered) - 1
 
 
 def versions(client: Any, bucket: str, prefix: str, page: int = 1000) -> list[Version]:
@@ -126,6 +135,6 @@ def carry_out(client: Any, bucket: str, what: Due) -> None:
 
 def contents(client: Any, bucket: str, found: Iterable[Version]) -> Iterator[Generator[bytes, None, None]]:
     """The contents, each in pieces, of versions of one key, newest first."""
-    for version in sorted(found, key=lambda one: (one.latest, one.since), reverse=True):
+    for version in _newest_first(found):
         if not version.marker:
             yield of_body(client.get_object(Bucket=bucket, Key=version.key, VersionId=version.id)["Body"])
