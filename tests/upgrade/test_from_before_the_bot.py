@@ -15,7 +15,7 @@ import yaml
 from cli import git, loop, merging
 from cli.kube import Kubectl
 from digits import propose
-from forge import PullRequest
+from forge import Status, PullRequest
 from live import Platform, eventually
 from settings import ROOT, Cluster, Paths
 
@@ -137,12 +137,17 @@ def test_main_is_the_bots_once_it_has_one(live: Platform, pulls: dict[str, PullR
 
 @pytest.mark.parametrize("which", ["deploy", "training"])
 def test_what_was_open_is_judged_again(live: Platform, pulls: dict[str, PullRequest], which: str) -> None:
+    statuses: list[Status | None] = []
+
     def refused() -> str | None:
         head = live.member.pull_request(pulls[which].number).head_sha
-        status = live.member.status(head, loop.GATE, loop.BOT)
-        return status.description if status and status.state == "failure" else None
+        statuses.append(live.member.status(head, loop.GATE, loop.BOT))
+        return "failure" if statuses[-1] and statuses[-1].state == "failure" else None
 
-    eventually(refused, 300, f"a judgement of today about the open {which}")
+    try:
+        eventually(refused, 300, f"a judgement of today about the open {which}")
+    finally:
+        print(statuses[-1])
 
 
 def test_the_next_training_is_served_and_supersedes_the_open_deployment(
