@@ -102,7 +102,8 @@ class Platform:
     def merge(self, pull: PullRequest, seconds: float = 900) -> str:
         """Have the gate pass it, another person approve it and the bot merge it; the merge commit."""
         state, description = self.gate(pull, seconds)
-        assert state == "success" or verdict.asks_an_owner(state, description), description
+        said = description if state == "success" else f"{description}\n{self.failed_jobs(pull)}"
+        assert state == "success" or verdict.asks_an_owner(state, description), said
         people.approve(self.cluster, self.paths, pull.number, self.member.pull_request(pull.number).head_sha)
 
         def merged() -> str | None:
@@ -125,6 +126,16 @@ class Platform:
                 if not run.completed:
                     answer = browser.post(f"/{repository}/actions/runs/{run.id}/cancel")
                     assert answer.status_code < 400, answer.text
+
+    def failed_jobs(self, pull: PullRequest) -> str:
+        """The last lines of the jobs of a pull request's head that did not succeed."""
+        head = self.member.pull_request(pull.number).head_sha
+        jobs = [job for run in self.member.workflow_runs(head) for job in self.member.jobs(run.id)]
+        lines: list[str] = []
+        for job in jobs:
+            if job.conclusion not in ("", "success", "skipped"):
+                lines += [f"{job.name}: {job.conclusion}", *loop.job_log(self.cluster, self.paths, job.id)[-40:]]
+        return "\n".join(lines)
 
     def job_pods(self) -> list[str]:
         """Pods that run jobs of the forge at the moment."""

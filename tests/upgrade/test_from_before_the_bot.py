@@ -1,13 +1,13 @@
 """A platform that commit 20dc5e4 made, with a released model, an open training and an open deploy pull request, is
-brought to this checkout: first `scripts/up`, then its merge into the forge's main, then `scripts/up` again.
+brought to this checkout as docs/runbooks/upgrade.md says: first `scripts/up`, then the merge of it into the forge's
+main, then `scripts/up` again.
 
 Makes that platform by itself, and removes whatever this project runs on the machine first.
 """
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,13 +17,13 @@ from cli.kube import Kubectl
 from digits import propose
 from forge import PullRequest
 from live import Platform, eventually
+from mlplatform.pulls import verdict
 from settings import ROOT, Cluster, Paths
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.platform]
 
 FROM = "20dc5e4"
-# What a team's own training decided stays the team's.
-OURS = ("ml/params.yaml", "ml/dvc.lock", "ml/metrics.json", "ml/plots")
+WHY = "The gate of before cannot read what a training of today hands over"
 
 
 def script(root: Path, name: str, *arguments: str) -> str:
@@ -82,22 +82,36 @@ def identities(live: Platform) -> dict[str, str]:
     return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["uid"] for one in found}
 
 
+def merge(clone: git.Repository, base: str, other: str) -> str:
+    """The commit that merges `other` into `base`. Of a file that both changed it has the other's."""
+    before = clone.git("merge-base", base, other)
+    ours, theirs = (set(clone.git("diff", "--name-only", before, one).splitlines()) for one in (base, other))
+    index = git.Repository(clone.folder, {**clone.variables, "GIT_INDEX_FILE": str(clone.folder / "merged")})
+    index.git("read-tree", other)
+    if kept := sorted(ours - theirs):
+        removed = "".join(f"0 {'0' * 40}\t{path}\n" for path in kept)
+        index.git("update-index", "--index-info", text=f"{removed}{clone.git('ls-tree', '-r', base, '--', *kept)}\n")
+    return clone.git("commit-tree", index.git("write-tree"), "-p", base, "-p", other, text=f"Merge {other}\n")
+
+
 def merge_upstream(live: Platform) -> PullRequest:
     """Open the pull request that merges this checkout's commit into the forge's main."""
     login = loop.member_login(live.cluster, live.paths)
     with loop.Clone(live.member.clone_url, login) as clone:
         clone.git("fetch", "--quiet", str(ROOT), "HEAD:refs/heads/upstream")
-        tree = clone.git("merge-tree", "--write-tree", "-X", "ours", loop.MAIN, "upstream")
-        index = git.Repository(clone.folder, {**clone.variables, "GIT_INDEX_FILE": str(clone.folder / "merged")})
-        index.git("read-tree", tree)
-        index.git("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *OURS)
-        listed = clone.git("ls-tree", "-r", loop.MAIN, "--", *OURS)
-        index.git("update-index", "--index-info", text=f"{listed}\n")
-        commit = clone.git(
-            "commit-tree", index.git("write-tree"), "-p", loop.MAIN, "-p", "upstream", text="Merge upstream\n"
-        )
+        commit = merge(clone, loop.MAIN, "upstream")
         clone.git("push", "--quiet", live.member.clone_url, f"{commit}:refs/heads/upstream")
     return live.member.create_pull_request("Merge upstream", "", "upstream", loop.MAIN)
+
+
+def merge_main(live: Platform, pull: PullRequest, change: Callable[[str], str]) -> None:
+    """Merge main into a pull request's branch, with main's files and one change of the parameters."""
+    login = loop.member_login(live.cluster, live.paths)
+    with loop.Clone(live.member.clone_url, login) as clone:
+        clone.git("fetch", "--quiet", live.member.clone_url, f"+refs/heads/{pull.head_branch}:refs/heads/branch")
+        commit = merge(clone, "branch", loop.MAIN)
+        clone.git("push", "--quiet", live.member.clone_url, f"{commit}:refs/heads/{pull.head_branch}")
+    live.amend(pull, loop.PARAMS, change((live.member.read_file(loop.PARAMS, loop.MAIN) or b"").decode()))
 
 
 def test_the_model_stays_while_the_platform_moves(live: Platform, pulls: dict[str, PullRequest]) -> None:
@@ -112,24 +126,39 @@ def test_the_model_stays_while_the_platform_moves(live: Platform, pulls: dict[st
 
 
 def test_main_is_the_bots_once_it_has_one(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    deployed = live.deployed()
     pull = merge_upstream(live)
-    state, description = live.gate(pull)
-    assert state == "success", description
-    live.member.merge_pull_request(pull.number, live.member.pull_request(pull.number).head_sha)
+    script(ROOT, "merge-anyway", "--pull", str(pull.number), "--who", "owner", "--why", WHY)
+    assert live.member.pull_request(pull.number).merged
     script(ROOT, "up")
     assert merging.check(live.cluster, live.paths).ok
     live.settle(300)
+    assert {name: images for name, images in live.deployed().items() if name in deployed} == deployed
 
 
-@pytest.mark.parametrize("which", ["deploy", "training"])
-def test_what_was_open_is_judged_again_and_merged_by_the_bot(
-    live: Platform, pulls: dict[str, PullRequest], which: str
+def test_the_open_deployment_is_refused(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    """Its release left no record that the gate of today looks for."""
+
+    def refused() -> bool | None:
+        head = live.member.pull_request(pulls["deploy"].number).head_sha
+        status = live.member.status(head, loop.GATE, loop.BOT)
+        return True if status and status.state == "failure" else None
+
+    eventually(refused, 300, "a judgement of today about the open deployment")
+
+
+def test_the_open_training_is_measured_by_main_and_asks_an_owner(
+    live: Platform, pulls: dict[str, PullRequest]
 ) -> None:
-    live.merge(live.member.pull_request(pulls[which].number))
+    """No event of it came, and the model that main's lock names lies in no store."""
+    state, description = live.gate(pulls["training"], 600)
+    assert verdict.asks_an_owner(state, description), f"{state}: {description}"
+    assert "no baseline" in description
 
 
-def test_the_next_training_is_served(live: Platform) -> None:
-    report: dict[str, Any] = {}
+def test_the_next_training_is_served_and_supersedes_the_open_deployment(
+    live: Platform, pulls: dict[str, PullRequest]
+) -> None:
     out = live.paths.state / "upgrade-report.json"
     try:
         live.verb("demo", "--no-up", "--report", str(out))
@@ -138,3 +167,10 @@ def test_the_next_training_is_served(live: Platform) -> None:
         out.unlink(missing_ok=True)
     assert [pull["merged"] for pull in report["pull_requests"]] == [True, True]
     assert report["prediction"]["label"] == report["prediction"]["expected"]
+    assert not live.member.pull_request(pulls["deploy"].number).open
+
+
+def test_the_open_training_is_merged_once_it_has_main(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    pull = pulls["training"]
+    merge_main(live, pull, lambda text: loop.known_good(text, [yaml.safe_load(text)]))
+    live.merge(pull)

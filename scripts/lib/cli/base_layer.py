@@ -42,10 +42,16 @@ _TEMPLATE_SECONDS = 600
 
 
 def locks_of(repository: git.Repository, revision: str, folder: Path) -> bytes:
-    """The locks of all groups at a commit, as an archive. Raises Failure where the commit lacks one."""
+    """The locks at a commit, as an archive, of those groups that it has: main may be older than this checkout.
+
+    Raises Failure where it has none.
+    """
     path = folder / _LOCKS
     names = [f"requirements/{group}.txt" for group in GROUPS]
-    repository.git("archive", "--format=tar.gz", f"--output={path}", revision, *names)
+    found = repository.git("ls-tree", "--name-only", revision, "--", *names).splitlines()
+    if not found:
+        raise Failure(f"{revision} has no lock of a group of jobs", f"it lacks all of {', '.join(names)}")
+    repository.git("archive", "--format=tar.gz", f"--output={path}", revision, *found)
     return path.read_bytes()
 
 

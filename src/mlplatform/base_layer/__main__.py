@@ -1,7 +1,7 @@
 """Environments of jobs, by a Python that needs no packages:
 
 find LOCK     print the folder of a lock's environment, which is made where it is missing
-make ROOT     make what is missing in the base layer of the locks in a checkout
+make ROOT     make what is missing in the base layer of those locks that there are: main may be older than this program
 check ROOT    first hold the base layer against its manifests, and remove what differs or was named by no lock for long;
               then make what is missing, that of the repository's own checks included
 tools [UID:GID]
@@ -34,15 +34,17 @@ def main(arguments: Sequence[str], cache: Path) -> int:
                     f"{cache / 'base'} cannot be written: only jobs that main defines may change the base layer; for "
                     "one of those, scripts/up on the runner's host sets this right"
                 )
-            locks = environments.locks(Path(root), GROUPS if verb == "make" else (*GROUPS, *CHECKS))
-            if verb == "check":
+            if verb == "make":
+                locks = environments.present(Path(root), GROUPS)
+            else:
+                locks = environments.locks(Path(root), (*GROUPS, *CHECKS))
                 _check_tools(place)
                 for name, problems in place.base.check().items():
                     say(f"removed the environment {name}, which is not as it was made: {'; '.join(problems)}")
                 for name in place.base.forget_locks(locks):
                     say(f"removed the environment {name}, which no lock of this checkout has named for two weeks")
             place.base.make(locks)
-            say("the base layer has the environments of all groups")
+            say(f"the base layer has the environments of {', '.join(lock.stem for lock in locks)}")
         case ["tools", *account] if len(account) <= 1:
             for one in account:
                 _become(one)

@@ -180,11 +180,28 @@ class Place:
 
 def locks(root: Path, groups: Sequence[str] = GROUPS) -> list[Path]:
     """The locks of groups in a checkout. Raises BaseLayerError where one is missing."""
-    found = [root / "requirements" / f"{group}.txt" for group in groups]
+    found = _locks(root, groups)
     for path in found:
         if not path.is_file():
-            raise BaseLayerError(f"{path} is missing: it names the packages of an environment; run scripts/lock")
+            raise _lacks(path)
     return found
+
+
+def present(root: Path, groups: Sequence[str] = GROUPS) -> list[Path]:
+    """The locks of those groups that a checkout has one of. Raises BaseLayerError where it has none."""
+    wanted = _locks(root, groups)
+    found = [path for path in wanted if path.is_file()]
+    if not found:
+        raise _lacks(wanted[0])
+    return found
+
+
+def _locks(root: Path, groups: Sequence[str]) -> list[Path]:
+    return [root / "requirements" / f"{group}.txt" for group in groups]
+
+
+def _lacks(path: Path) -> BaseLayerError:
+    return BaseLayerError(f"{path} is missing: it names the packages of an environment; run scripts/lock")
 
 
 def _is_executable(path: Path) -> bool:

@@ -49,11 +49,12 @@ def test_shared(tmp_path: Path) -> None:
         assert stacks.changed_files() == ""
 
 
-@pytest.mark.parametrize("name", ["dev", "staging", "prod"])
+@pytest.mark.parametrize("name", ["dev", "prod", pytest.param("staging", marks=pytest.mark.infrastructure)])
 def test_stage(account: Stacks, name: str) -> None:
     stage_lives(account, name, account.aws)
 
 
+@pytest.mark.infrastructure
 def test_stage_with_an_account_of_its_own(tmp_path: Path) -> None:
     """Its state is in the shared account, whose registry and buckets let it in."""
     administrator = f"arn:aws:iam::{OTHER}:role/platform-engineer"
@@ -70,6 +71,7 @@ def test_stage_with_an_account_of_its_own(tmp_path: Path) -> None:
         assert left_over(stacks.aws, before) == {}
 
 
+@pytest.mark.infrastructure
 def test_stage_with_managed_nodes(managed_account: Stacks) -> None:
     stage_lives(managed_account, "dev", managed_account.aws)
 

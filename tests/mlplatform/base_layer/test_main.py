@@ -1,6 +1,7 @@
 """The command line of the base layer, as a job's scripts call it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,9 +45,9 @@ def test_it_needs_no_package_and_prints_the_environments_folder(full: Path) -> N
 
 
 def test_nothing_is_made_where_all_is_there(full: Path) -> None:
-    for verb in ("make", "check"):
+    for verb, groups in (("make", GROUPS), ("check", (*GROUPS, *CHECKS))):
         done = run(full, verb, ROOT)
-        assert (done.returncode, done.stderr) == (0, "the base layer has the environments of all groups\n")
+        assert (done.returncode, done.stderr) == (0, f"the base layer has the environments of {', '.join(groups)}\n")
 
 
 def test_a_runner_without_a_base_layer_has_nothing_to_check_and_nowhere_to_make(tmp_path: Path) -> None:
@@ -83,6 +84,15 @@ def test_b6_the_nightly_check_removes_tools_that_were_changed(full: Path, tmp_pa
         f"removed the tools {name}, which are not as they were copied: kustomize/kustomize was changed" in done.stderr
     )
     assert Place(full).tools.newest() is None
+
+
+def test_scripts_up_makes_what_an_older_main_has_locks_of(full: Path, tmp_path: Path) -> None:
+    (tmp_path / "main" / "requirements").mkdir(parents=True)
+    shutil.copy(ROOT / "requirements" / "ml.txt", tmp_path / "main" / "requirements")
+    done = run(full, "make", tmp_path / "main")
+    assert (done.returncode, done.stderr) == (0, "the base layer has the environments of ml\n")
+    # A job of main checks its own checkout, which lacks nothing.
+    assert "requirements/ci.txt is missing" in run(full, "check", tmp_path / "main").stderr
 
 
 def test_a_checkout_without_locks_is_refused(full: Path, tmp_path: Path) -> None:
