@@ -29,6 +29,8 @@ CANDIDATE, BASELINE, TEST_SET, TARGET = "candidate.onnx", "baseline.onnx", "test
 # What is compared, and where the findings go: read, and gone, before a model is loaded.
 NEW_TEST_SET, TRAINING_DATA, LOOKS = "new-test.safetensors", "training-data", "looks.json"
 LISTING_BYTES = 16 * 2**20
+# Of so many branches at most, the newest ones, a run for main looks for a model that waits.
+MOST_BRANCHES = 50
 # Longer than a job of this class may take.
 SECONDS = 3600
 
@@ -69,17 +71,43 @@ class Fetch:
         Args:
             main: main's files.
             declared: main's declaration.
-            trained: the pull request's head that was trained, `None` for main itself.
+            trained: the pull request's head that was trained, `None` for main itself, and for what waits where that is
+                measured: a test set or evaluator that main has since is no event of the branches.
         """
         rows = measurements.test_set(main, declared)
         test_set = self._save(rows, TEST_SET, declared.limits.test_set_bytes)
         if trained is None:
-            return self._measurable(main, Made(main), declared, test_set)
+            said = self._measurable(main, Made(main), declared, test_set)
+            return said if self._found() else self._waiting(main, declared, test_set) or said
         if self.repository.commit(trained.sha) is None:
             return f"{trained.sha} is gone: nothing to measure"
-        made = self._made(trained)
+        return self._head(main, trained.sha, self._made(trained), declared, test_set)
+
+    def _found(self) -> bool:
+        """Whether something has to be measured or compared."""
+        return any((self.out / name).is_file() for name in (TARGET, LOOKS))
+
+    def _waiting(self, main: CommitTree, declared: Declaration, test_set: str) -> str:
+        """Fetch what has to be measured of the first branch of which something has to; say what, or ""."""
+        for sha in self.repository.unmerged(main.commit, MOST_BRANCHES):
+            tree = CommitTree(self.repository, sha)
+            try:
+                # What its training left is measured as that ends; its lock counts once the gate has committed it.
+                if lock.problems(tree, pipeline.load(tree, FOLDER)):
+                    continue
+                said = self._head(main, sha, Made(tree), declared, test_set)
+            except (Unacceptable, ObjectFault) as error:
+                # The gate says so too; no branch is in the way of another.
+                print(f"{sha}: not measured: {error}")
+                continue
+            if self._found():
+                return f"{sha}: {said}"
+        return ""
+
+    def _head(self, main: CommitTree, sha: str, made: Made, declared: Declaration, test_set: str) -> str:
+        """Fetch what has to be measured of a branch's head, if anything; say what."""
         said = [self._measurable(main, made, declared, test_set)]
-        if base := self.repository.merge_base(main.commit, trained.sha):
+        if base := self.repository.merge_base(main.commit, sha):
             said += self._looks((main, CommitTree(self.repository, base)), made, declared, test_set)
         return "\n".join(said)
 
@@ -87,7 +115,7 @@ class Fetch:
         """Fetch the first model that is not measured yet, the commit's before main's."""
         baseline = measurements.model(main, main)
         located = measurements.model(main, made.tree, made.left)
-        for subject, name in ((located, "the candidate"), (baseline, f"{MAIN}'s model")):
+        for subject in (located, baseline):
             if subject is None:
                 continue
             try:
@@ -103,6 +131,7 @@ class Fetch:
                 self._save_baseline(baseline, declared, test_set)
             url = self.store.writable(belongs_to.key(measurements.PREFIX), SECONDS)
             (self.out / TARGET).write_text(json.dumps({"url": url}), encoding="utf-8")
+            name = f"{MAIN}'s model" if baseline and baseline.md5 == subject.md5 else "the candidate"
             return f"{name} is measured: {subject.md5}"
         return "everything is measured: nothing to do"
 
@@ -154,7 +183,7 @@ class Fetch:
         Raises `ObjectFault` where the store lacks something, which the gate says as well.
         """
         left = most_bytes
-        (self.out / TRAINING_DATA).mkdir()
+        (self.out / TRAINING_DATA).mkdir(exist_ok=True)
         files: dict[str, str] = {}
         unread: dict[str, str] = {}
         for top, md5 in sorted(objects.items()):

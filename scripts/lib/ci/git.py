@@ -123,6 +123,11 @@ class Repository:
         done = self._run(("merge-base", one, other), None, None)
         return done.stdout.decode().strip() if done.returncode == 0 else None
 
+    def unmerged(self, main: str, most: int) -> list[str]:
+        """Heads of the forge's branches that `main` does not contain, the newest first, `most` at most."""
+        options = ["--sort=-committerdate", f"--count={most}", f"--no-merged={main}", "--format=%(objectname)"]
+        return self.git("for-each-ref", *options, "refs/remotes/origin").decode().split()
+
     def changed(self, old: str, new: str) -> list[str]:
         """Paths that differ between two commits; a renamed file counts as both its names."""
         output = self.git("diff", "--name-only", "--no-renames", "-z", old, new)

@@ -68,6 +68,29 @@ def test_s5_a_model_is_measured_beside_mains_and_once(place: Place) -> None:
     assert place.look(sha) == found
 
 
+def test_c10_what_waits_on_a_branch_is_measured_once_main_is(place: Place) -> None:
+    """No event of the branch comes when main's test set or evaluator changes."""
+    waiting, lost = measured_project.linear(240), measured_project.linear(250)
+    place.put(waiting)
+    heads = [
+        place.commit(trained(waiting)),
+        place.commit({"ml/train.py": "# not trained yet\n"}),
+        place.commit({"ml/dvc.yaml": "["}),
+        place.commit(trained(lost)),
+    ]
+    for number, sha in enumerate((*heads, place.git("rev-parse", "main"))):
+        place.git("update-ref", f"refs/remotes/origin/branch-{number}", sha)
+    assert "main's model is measured" in place.measure()
+    assert f"{heads[0]}: the candidate is measured: {md5(waiting)}" in place.measure()
+    found = place.look(heads[0])
+    assert found
+    assert isinstance(found.candidate, Measured)
+    # No branch is in the way of another.
+    output = place.measure()
+    assert f"{heads[2]}: not measured: ml/dvc.yaml" in output
+    assert "everything is measured: nothing to do" in output
+
+
 def test_s4_of_a_branch_only_the_hash_in_its_lock_is_read(place: Place) -> None:
     script = "# second\n"
     worse = measured_project.linear(240)
