@@ -261,6 +261,7 @@ def test_changes_are_previewed_merged_and_applied(project: Project, aws: Emulato
     assert "clusters/shared/cluster.yaml" in text
 
 
+@pytest.mark.infrastructure
 def test_a_failed_apply_is_seen_and_made_good_by_the_next(project: Project) -> None:
     program = (project.root / "infra" / "__main__.py").read_text()
     make(project, "shared")
