@@ -242,6 +242,7 @@ def test_it_ends_when_it_is_told_to(server: Server) -> None:
     assert "Service instance cleanup finalized" in server.log.read_text()
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize(
     "base", [image_root.UPSTREAM, image_root.OWN, image_root.DISTROLESS], ids=["upstream", "own", "distroless"]
 )

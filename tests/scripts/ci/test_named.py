@@ -50,7 +50,9 @@ def test_d17_what_only_a_merge_brought_in_counts(git: Git, tmp_path: Path) -> No
     commit(git, tmp_path, a_dvc=MD5[1])
     git("checkout", "--quiet", "main")
     commit(git, tmp_path, a_dvc=MD5[2])
-    subprocess.run(["git", "merge", "--quiet", "--no-commit", "side"], cwd=tmp_path, capture_output=True)
+    with pytest.raises(subprocess.CalledProcessError) as conflict:
+        git("merge", "--quiet", "--no-commit", "side")
+    assert "CONFLICT" in conflict.value.stdout
     commit(git, tmp_path, a_dvc=MD5[3], b_dvc=MD5[4])
     commit(git, tmp_path, a_dvc=None, b_dvc=None)
     assert named.objects(Repository(tmp_path), ["main"]) == set(MD5[:5])
