@@ -113,9 +113,13 @@ class Platform:
         return eventually(merged, seconds, f"the merge of #{pull.number}")
 
     def drop(self, pull: PullRequest) -> None:
-        """Close a pull request, delete its branch and cancel what still runs for it, which would hold others up."""
+        """Close a pull request, delete its branch and cancel what still runs for it."""
         self.member.close_pull_request(pull.number)
         self.member.delete_branch(pull.head_branch)
+        self.cancel(pull)
+
+    def cancel(self, pull: PullRequest) -> None:
+        """Cancel what still runs for a pull request's head, which would hold others up."""
         repository = self.cluster.forge.repository
         account = people.administrator(self.paths)
         # Only the forge's pages offer this, not its API.

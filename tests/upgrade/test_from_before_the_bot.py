@@ -130,6 +130,7 @@ def test_main_is_the_bots_once_it_has_one(live: Platform, pulls: dict[str, PullR
     pull = merge_upstream(live)
     script(ROOT, "merge-anyway", "--pull", str(pull.number), "--who", "owner", "--why", WHY)
     assert live.member.pull_request(pull.number).merged
+    live.cancel(pull)
     script(ROOT, "up")
     assert merging.check(live.cluster, live.paths).ok
     live.settle(300)
