@@ -148,9 +148,7 @@ def test_the_open_deployment_is_refused(live: Platform, pulls: dict[str, PullReq
     eventually(refused, 300, "a judgement of today about the open deployment")
 
 
-def test_the_open_training_is_measured_by_main_and_asks_an_owner(
-    live: Platform, pulls: dict[str, PullRequest]
-) -> None:
+def test_the_open_training_is_measured_by_main_and_asks_an_owner(live: Platform, pulls: dict[str, PullRequest]) -> None:
     """No event of it came, and the model that main's lock names lies in no store."""
     state, description = live.gate(pulls["training"], 600)
     assert verdict.asks_an_owner(state, description), f"{state}: {description}"
