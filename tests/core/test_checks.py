@@ -68,7 +68,7 @@ def checked(live: Platform, sha: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("name", ["script", pytest.param("answer", marks=pytest.mark.faults)])
-def test_b6_what_breaks_the_repository_is_refused(live: Platform, pull: PullRequest, name: str) -> None:
+def test_d6_what_breaks_the_repository_is_refused(live: Platform, pull: PullRequest, name: str) -> None:
     job = BREAKS[name][2]
     state, description = checked(live, pull.head_sha)
     assert state == "failure", description

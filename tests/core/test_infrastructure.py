@@ -127,7 +127,7 @@ def comment(live: Platform, pull: PullRequest) -> Comment:
     return found
 
 
-def test_b6_what_a_policy_forbids_is_refused(live: Platform, made: Emulator, opened: list[PullRequest]) -> None:
+def test_d5_what_a_policy_forbids_is_refused(live: Platform, made: Emulator, opened: list[PullRequest]) -> None:
     opened.append(live.propose("Let tags of images move", movable, "infra/components/container_registry.py"))
     state, description = judged(live, opened[0].head_sha, "infrastructure")
     assert state == "failure"

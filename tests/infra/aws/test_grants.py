@@ -156,7 +156,7 @@ OTHERS = {"train": DVC, "release": [*DVC, *CRANE]}
 
 
 @pytest.mark.parametrize("job", grants.USES)
-def test_s31_every_call_of_a_job_fits_its_grants(
+def test_d3_s31_every_call_of_a_job_fits_its_grants(
     job: grants.Job, stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     policies = RUNNER if job in grants.IN_RUNNER_PODS else RELEASE
