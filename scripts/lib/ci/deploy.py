@@ -1,5 +1,6 @@
 """The pull request that deploys an image to a stage."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ci import chart, git, overlay
@@ -43,12 +44,21 @@ SUPERSEDED = "Superseded"
 
 
 def propose(
-    forge: Forge, repository: git.Repository, remote: git.Remote, main: CommitTree, proposal: Proposal
-) -> PullRequest | None:
+    forge: Forge, repository: git.Repository, remote: git.Remote, main: Callable[[], CommitTree], proposal: Proposal
+) -> None:
     """Have one open pull request for this image, where the stage does not have it, and none for another.
 
-    One that a person closed is not opened again. Returns what it opened, `None` where nothing was to be opened.
+    One that a person closed is not opened again. `main` is asked for main's files of that moment.
     """
+    if _propose(forge, repository, remote, main(), proposal):
+        # One for this image, of another run, may have been merged after main was looked at.
+        _propose(forge, repository, remote, main(), proposal)
+
+
+def _propose(
+    forge: Forge, repository: git.Repository, remote: git.Remote, main: CommitTree, proposal: Proposal
+) -> PullRequest | None:
+    """What `propose` does, as main is. Returns what it opened, `None` where nothing was to be opened."""
     path = overlay.path(proposal.app, proposal.stage)
     account = forge.account()
     # The account that judges proposed, too, before there was one that proposes.

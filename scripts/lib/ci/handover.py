@@ -26,6 +26,8 @@ def ending(what: str, run: WorkflowRun) -> str:
     """Why there is nothing where an ended run should have left something."""
     if run.conclusion == "success":
         return f"{what} ended without a result: run it again"
+    if run.conclusion == "skipped":
+        return f"{what} was skipped, by the condition in its workflow: push a commit, which starts it again"
     return f"{what} ended with {run.conclusion or 'an error'}: its log says why"
 
 

@@ -185,6 +185,9 @@ class Job:
         self.repository.git("checkout", "--quiet", "--force", "--detach", tip)
         return False
 
+    def _main(self) -> CommitTree:
+        return CommitTree(self.repository, self._tip())
+
     def _tip(self) -> str:
         self.repository.fetch(self.remote, f"+refs/heads/{MAIN}:refs/ci/main")
         tip = self.repository.commit("refs/ci/main")
@@ -192,7 +195,7 @@ class Job:
         return tip
 
     def _moved(self, made_of: Inputs) -> bool:
-        return inputs(CommitTree(self.repository, self._tip()), self.base) != made_of
+        return inputs(self._main(), self.base) != made_of
 
     def _was_trained_here(self, main: CommitTree) -> bool:
         """Whether the bot recorded the lock: a clone brings one whose model lies in nobody's store but its author's."""
@@ -213,7 +216,7 @@ class Job:
         )
         client = self.place.connect(self.token)
         try:
-            deploy.propose(client, self.repository, self.remote, main, proposal)
+            deploy.propose(client, self.repository, self.remote, self._main, proposal)
         finally:
             client.close()
 

@@ -175,6 +175,19 @@ def test_failure_names_the_step(forge: Forge) -> None:
     assert steps["always"].lines == ["cleaned up"]
 
 
+def test_a_job_whose_condition_is_false_needs_no_pod(forge: Forge, controller: Any) -> None:
+    run = start(forge, "skipped", "- run: echo never", job="if: github.event_name != 'push' && github.actor == 'none'")
+    assert forge.finished(run)["conclusion"] == "skipped", forge.log(run)
+    log = forge.log(run)
+    assert "Skipped: its condition is false: github.event_name != 'push' && github.actor == 'none'" in log
+    assert "Pod " not in log
+    assert 'result="skipped",trust="untrusted"} 1.0' in controller.page("/metrics").text
+    # What asks for more is act's to decide.
+    run = start(forge, "decided", "- run: echo never", job="if: vars.NOTHING == 'set'")
+    assert forge.finished(run)["conclusion"] == "skipped", forge.log(run)
+    assert "Job skipped" in forge.log(run)
+
+
 def test_secrets_do_not_show(forge: Forge) -> None:
     forge.api("PUT", f"/repos/{REPOSITORY}/actions/secrets/DEEP", json={"data": "deep-secret-of-the-forge"})
     run = start(

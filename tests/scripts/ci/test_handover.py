@@ -8,6 +8,7 @@ import pytest
 from ci import handover
 from ci.failure import Failure
 from ci.store import Store
+from forge import WorkflowRun
 
 pytestmark = pytest.mark.tools
 
@@ -52,3 +53,16 @@ def test_what_is_too_large_for_one_request_is_refused_before_it_is_sent(tmp_path
         stream.truncate(handover.MOST_BYTES + 1)
     with pytest.raises(Failure, match=r"large has 5\.0 GiB; 5 GiB can be handed over"):
         handover.put("http://127.0.0.1:9/", file)
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "text"),
+    [
+        ("success", "training ended without a result: run it again"),
+        ("skipped", "training was skipped, by the condition in its workflow: push a commit, which starts it again"),
+        ("failure", "training ended with failure: its log says why"),
+    ],
+)
+def test_who_finds_nothing_is_told_why(conclusion: str, text: str) -> None:
+    run = WorkflowRun(1, "train.yml", "pull_request", "0" * 40, "completed", conclusion, "http://forge/runs/1")
+    assert handover.ending("training", run) == text

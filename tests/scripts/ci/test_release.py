@@ -16,9 +16,11 @@ from typing import Any
 import bcrypt
 import httpx
 import pytest
+import yaml
 
 import forge
-from ci import image
+from ci import deploy, git, image
+from ci.tree import CommitTree
 from runner_harness.process import free_port, serving
 
 pytestmark = pytest.mark.tools
@@ -177,9 +179,28 @@ def test_a_merged_model_is_released_once_and_deployed_by_pull_request(project: P
     assert project.member.branch(deploy.head_branch) is None
     assert f"Superseded by #{newer.number}" in project.member.comments(deploy.number)[-1].body
 
-    # Deploying it is no release either, and its overlay then has the image.
+    # Deploying it starts no release, and its overlay then has the image.
     merge(project, newer, DEPLOYED)
-    assert "has this image already" in project.run(project.take(PUSH)[PUSH])
+    assert project.runner.take(3) is None
+    assert "has this image already" in project.run_again(task)
+
+    look_while_it_is_merged(project)
+    assert project.member.pull_requests() == []
+
+
+def look_while_it_is_merged(project: Project) -> None:
+    """What another release does that looked at main just before the deployment was merged."""
+    project.git("fetch", "--quiet", project.url, "main")
+    before, merged = project.git("rev-parse", "FETCH_HEAD^1", "FETCH_HEAD").split()
+    [image_of_main] = yaml.safe_load(project.git("show", f"{merged}:{OVERLAY}"))["images"]
+    proposal = deploy.Proposal("classifier", "dev", image_of_main["digest"], "", "", before, None, "")
+    repository = git.Repository(project.root)
+    looks = iter([CommitTree(repository, before), CommitTree(repository, merged)])
+    url, token = project.variables["FORGE_URL"], project.variables["BOT_TOKEN"]
+    with closing(forge.connect("gitea", url, project.name, forge.Token(token))) as bot:
+        remote = git.Remote(f"{url}/{project.name}.git", token)
+        deploy.propose(bot, repository, remote, lambda: next(looks), proposal)
+    assert list(looks) == []
 
 
 def merge(project: Project, pull: Any, *jobs: str) -> None:

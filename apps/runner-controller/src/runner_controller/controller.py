@@ -10,7 +10,7 @@ import httpx
 from runner_controller import registration
 from runner_controller.health import Health
 from runner_controller.kube import KubeClient, KubeError
-from runner_controller.launch import Launcher, read_record, turn_of
+from runner_controller.launch import Accepted, Launcher, read_record, turn_of
 from runner_controller.pod import MANAGED_BY, Record
 from runner_controller.pools import POOL_LABEL, Pool, PoolError, from_template
 from runner_controller.protocol import Credentials, ForgeError, Result, RunnerClient, Task, UnknownRunner
@@ -95,8 +95,10 @@ class PoolRunner:
             verdict, accepted = await self._launcher.accept(fetched.pop(), pool, client, self._queue)
             trust = verdict.value
             self._show()
-            if accepted is not None:
+            if isinstance(accepted, Accepted):
                 result = await self._launcher.follow(accepted, client, self._queue)
+            else:
+                result = accepted
         except Exception:
             _log.exception("task %d: a fault in the controller", task_id)
             await self._launcher.abandon(task_id, client)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from runner_controller import pod as pods
+from runner_controller.condition import is_false
 from runner_controller.kube import KubeClient, KubeError
 from runner_controller.masking import Masker, secret_values
 from runner_controller.pod import Record
@@ -47,25 +48,27 @@ class Launcher:
     kube: KubeClient
     settings: Settings
 
-    async def accept(self, task: Task, pool: Pool, client: RunnerClient, queue: Queue) -> tuple[Trust, Accepted | None]:
-        """Make a fetched task's Pod, which waits for its turn in the queue; None: refused, and the forge knows."""
+    async def accept(
+        self, task: Task, pool: Pool, client: RunnerClient, queue: Queue
+    ) -> tuple[Trust, Accepted | Result]:
+        """Make a fetched task's Pod, which waits for its turn in the queue; or end the task without one: its result."""
         verdict = classify(task.context, self.settings.repository, self.settings.trusted_ref)
         if verdict.trust is Trust.REFUSED:
-            await self._refuse(task.id, client, f"Refused: {verdict.reason}")
-            return verdict.trust, None
+            return verdict.trust, await self._refuse(task.id, client, f"Refused: {verdict.reason}")
         try:
             # Beside the loop, which others wait for: a large workflow takes seconds.
             job = await asyncio.to_thread(parse, task.workflow)
         except WorkflowError as error:
-            await self._refuse(task.id, client, str(error))
-            return verdict.trust, None
+            return verdict.trust, await self._refuse(task.id, client, str(error))
+        if is_false(job.condition, task.context):
+            reason = f"Skipped: its condition is false: {' '.join(str(job.condition).split())}"
+            return verdict.trust, await self._end(task.id, client, Result.SKIPPED, reason)
         runner = client.credentials.uuid if client.credentials else ""
         record = pods.record(task, job, pool, runner=runner, verdict=verdict, now=now())
         turn = turn_of(record)
         refusal = queue.refusal(turn)
         if refusal:
-            await self._refuse(task.id, client, refusal)
-            return verdict.trust, None
+            return verdict.trust, await self._refuse(task.id, client, refusal)
         if not queue.enter(turn):
             record = pods.held(record)
         try:
@@ -74,8 +77,8 @@ class Launcher:
             payload = await self._create("secrets", pods.build_payload(record, task, job, pod, upload))
         except KubeError as error:
             await self._discard(record.pod)
-            await self._refuse(task.id, client, f"the job's pod could not be created: {error}")
-            return verdict.trust, None
+            reason = f"the job's pod could not be created: {error}"
+            return verdict.trust, await self._refuse(task.id, client, reason)
         return verdict.trust, Accepted(record, pods.payload_secrets(payload))
 
     async def resume(self, record: Record, client: RunnerClient, queue: Queue) -> Result:
@@ -149,11 +152,15 @@ class Launcher:
 
     async def _refuse(self, task_id: int, client: RunnerClient, reason: str) -> Result:
         """Fail a task without a Pod."""
-        _log.info("task %d: %s", task_id, reason)
+        return await self._end(task_id, client, Result.FAILURE, f"##[error]{reason}")
+
+    async def _end(self, task_id: int, client: RunnerClient, result: Result, message: str) -> Result:
+        """End a task without a Pod."""
+        _log.info("task %d: %s", task_id, message)
         transcript = Transcript((), lambda text: text, now())
-        transcript.finish(Result.FAILURE, now(), f"##[error]{reason}")
+        transcript.finish(result, now(), message)
         await close(Reporter(client, task_id, transcript), task_id)
-        return Result.FAILURE
+        return result
 
     async def _create(self, kind: str, manifest: dict[str, Any]) -> dict[str, Any]:
         """Create an object once, also when the server went away before it answered."""

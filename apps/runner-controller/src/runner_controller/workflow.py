@@ -36,7 +36,7 @@ class Checkout:
 
 @dataclass(frozen=True)
 class Job:
-    """The one job of a task: its id, its steps' ids as act names them, its time limit, and the text act runs."""
+    """The one job of a task: its id, its steps' ids as act names them, its time limit, the text act runs, its `if`."""
 
     id: str
     label: str
@@ -44,6 +44,7 @@ class Job:
     timeout_seconds: int
     checkout: Checkout | None
     runnable: str
+    condition: Any = None
 
 
 class _Loader(yaml.SafeLoader):
@@ -105,6 +106,7 @@ def parse(text: str) -> Job:
         timeout_seconds=seconds,
         checkout=checkout,
         runnable=runnable,
+        condition=job.get("if"),
     )
 
 
