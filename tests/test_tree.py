@@ -54,7 +54,6 @@ ELSEWHERE = {
     "ml/service/": "tests/ml/service/test_service.py",
     "ml/src/digits/reproducible.py": "tests/ml/test_pipeline.py",
     "scripts/lib/ci/compare.py": "tests/scripts/ci/test_judging.py",
-    "scripts/lib/ci/deploy.py": "tests/scripts/ci/test_release.py",
     "scripts/lib/ci/evidence.py": "tests/scripts/ci/test_loop.py",
     "scripts/lib/ci/pulumi.py": "tests/scripts/ci/test_infrastructure.py",
     "scripts/lib/ci/report.py": "tests/scripts/ci/test_loop.py",
