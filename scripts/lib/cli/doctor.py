@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
 from rich.markup import escape
 
 from cli import app, console, disk, git, health, up
@@ -21,19 +22,21 @@ from mlplatform.toolchain.first_use import TrustError
 from settings import ROOT, Cluster, Paths, SettingsError
 from toolchain import ToolchainError, find, load, trusted
 
-_DISK_GIB = 25
-_MEMORY_GIB = 6
+# What the setup of a host refuses to begin without.
+_PREFLIGHT = ROOT / "infra/ansible/roles/preflight/defaults/main.yml"
 _GIB = 2**30
 
 
 def prerequisites(paths: Paths) -> list[Check]:
     """What must be true of a machine before anything is set up."""
+    needs = yaml.safe_load(_PREFLIGHT.read_text(encoding="utf-8"))
+    places = {"state": paths.state, "cache": paths.cache}
     return [
         _system(),
         _check("root", os.geteuid() == 0, f"user id {os.geteuid()}", "run the verbs as root"),
         _git(),
-        _memory(),
-        *(_disk(name, path) for name, path in (("state", paths.state), ("cache", paths.cache)) if not path.exists()),
+        _memory(needs["preflight_memory_gib"]),
+        *(_disk(name, path, needs["preflight_disk_gib"][name]) for name, path in places.items() if not path.exists()),
         *disk.checks(disk.folders(paths)),
         _tools(paths),
         _packages(),
@@ -63,18 +66,18 @@ def _git() -> Check:
     return Check("git", True, f"{ROOT} is a checkout with a commit")
 
 
-def _memory() -> Check:
+def _memory(gib: int) -> Check:
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     total = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemTotal"))
-    return _check("memory", total >= _MEMORY_GIB * _GIB, f"{total / _GIB:.1f} GiB", f"{_MEMORY_GIB} GiB are needed")
+    return _check("memory", total >= gib * _GIB, f"{total / _GIB:.1f} GiB", f"{gib} GiB are needed")
 
 
-def _disk(name: str, path: Path) -> Check:
+def _disk(name: str, path: Path, gib: int) -> Check:
     """Whether there is room for what is not there yet."""
     existing = next(one for one in [path, *path.parents] if one.exists())
     free = shutil.disk_usage(existing).free
-    fix = f"{_DISK_GIB} GiB are needed: free some, or set ML_PLATFORM_{name.upper()}_DIR to another disk"
-    return _check(f"disk for {name}", free >= _DISK_GIB * _GIB, f"{path}: {free / _GIB:.1f} GiB free", fix)
+    fix = f"{gib} GiB are needed: free some, or set ML_PLATFORM_{name.upper()}_DIR to another disk"
+    return _check(f"disk for {name}", free >= gib * _GIB, f"{path}: {free / _GIB:.1f} GiB free", fix)
 
 
 def _tools(paths: Paths) -> Check:

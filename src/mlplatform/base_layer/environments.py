@@ -168,6 +168,8 @@ class Place:
     def environment(self, lock: Path) -> Path:
         """The environment of a lock, made where it is missing: in the base layer by whoever may. Raises
         BaseLayerError."""
+        if not lock.is_file():
+            raise _lacks(lock)
         name = name_of(lock)
         if found := self.base.find(name) or self.own.find(name):
             return found

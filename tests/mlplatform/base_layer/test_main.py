@@ -95,6 +95,12 @@ def test_scripts_up_makes_what_an_older_main_has_locks_of(full: Path, tmp_path: 
     assert "requirements/ci.txt is missing" in run(full, "check", tmp_path / "main").stderr
 
 
+def test_a_group_without_a_lock_is_refused(full: Path) -> None:
+    done = run(full, "find", ROOT / "requirements" / "none.txt")
+    assert done.returncode == 2
+    assert "requirements/none.txt is missing" in done.stderr
+
+
 def test_a_checkout_without_locks_is_refused(full: Path, tmp_path: Path) -> None:
     done = run(full, "make", tmp_path)
     assert done.returncode == 2

@@ -1,12 +1,14 @@
 """What a job takes from its environment, and what it says where something is missing."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from ci.environment import Place, event, require, token
 from ci.failure import Failure
+from settings import ROOT
 
 
 def test_the_token_comes_from_the_variable_before_a_file(tmp_path: Path) -> None:
@@ -62,3 +64,9 @@ def test_an_event_is_read(tmp_path: Path) -> None:
     file.write_text(json.dumps({"action": "opened"}))
 
     assert event({"GITHUB_EVENT_PATH": str(file)}) == {"action": "opened"}
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["--help", "ls"], ["ml"]])
+def test_a_command_without_a_group_is_told_the_usage(arguments: list[str]) -> None:
+    done = subprocess.run([ROOT / "scripts/ci/environment", *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr[:25]) == (2, "usage: environment GROUP ")

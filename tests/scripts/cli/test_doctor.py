@@ -1,5 +1,6 @@
 """Each finding says what is wrong and what fixes it."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def test_a_machine_without_a_platform_is_told_how_to_get_one(paths: Paths) -> No
     assert "scripts/up" in checks["platform"].detail
     assert not checks["tools"].ok
     assert checks["tools"].fix == "scripts/up makes them"
+
+
+@pytest.mark.parametrize(("gib", "lacking"), [(4, {"state", "cache"}), (24, {"cache"}), (26, set())])
+def test_a_disk_has_room_for_what_the_setup_asks_for(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, gib: int, lacking: set[str]
+) -> None:
+    room = shutil.disk_usage("/")._replace(free=gib * 2**30)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: room)
+    found = {check.name: check for check in doctor.prerequisites(paths)}
+    assert {name for name in ("state", "cache") if not found[f"disk for {name}"].ok} == lacking
 
 
 def test_what_is_trusted_on_first_use_is_shown_with_who_said_so(
