@@ -7,7 +7,7 @@ objects with these hashes.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,8 @@ class Fetch:
     store: Store
     kept: Measurements
     out: Path
+    settled: set[str] = field(default_factory=set)
+    """By MD5, the models that are measured or lie nowhere, which are not read again: many branches have main's."""
 
     def fetch(self, main: CommitTree, declared: Declaration, trained: Trained | None) -> str:
         """Fetch what has to be measured, if anything; say what.
@@ -97,9 +99,12 @@ class Fetch:
                     continue
                 said = self._head(main, sha, Made(tree), declared, test_set)
             except (Unacceptable, ObjectFault) as error:
-                # The gate says so too; no branch is in the way of another.
-                print(f"{sha}: not measured: {error}")
-                continue
+                if not self._found():
+                    # The gate says so too; no branch is in the way of another.
+                    print(f"{sha}: not measured: {error}")
+                    continue
+                # The model that lies here is this branch's: another's would be measured in its name.
+                said = f"its model is measured, its data are not compared: {error}"
             if self._found():
                 return f"{sha}: {said}"
         return ""
@@ -116,16 +121,18 @@ class Fetch:
         baseline = measurements.model(main, main)
         located = measurements.model(main, made.tree, made.left)
         for subject in (located, baseline):
-            if subject is None:
+            if subject is None or subject.md5 in self.settled:
                 continue
             try:
                 sha256 = self._save(subject, CANDIDATE, declared.limits.model_bytes)
             except ObjectFault as fault:
                 if fault.kind == "missing":
+                    self.settled.add(subject.md5)
                     continue
                 raise
             belongs_to = self.kept.identity(sha256, declared, test_set)
             if self.store.has(belongs_to.key(measurements.PREFIX)):
+                self.settled.add(subject.md5)
                 continue
             if baseline and baseline.md5 != subject.md5:
                 self._save_baseline(baseline, declared, test_set)

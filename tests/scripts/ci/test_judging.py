@@ -400,6 +400,22 @@ def test_c10_a_grown_test_set_is_compared_and_merged_and_everything_is_measured_
     assert gate.measure() == "everything is measured: nothing to do\nnothing was fetched: nothing to measure\n"
 
 
+def test_c10_a_branch_whose_data_are_lost_does_not_have_another_measured_in_its_name(
+    gates: Callable[[], Gate],
+) -> None:
+    gate = gates()
+    gate.measure()
+    other = gate.change(BYTES.randbytes(400))
+    gate.measure(other)
+    lost = gate.change(gate.materials["architecture"], extra="leaking")
+    gate.place.lose(gate.materials["leaking"])
+    for name, sha in (("first", lost), ("second", other)):
+        gate.place.git("update-ref", f"refs/remotes/origin/{name}", sha)
+
+    assert gate.fetch().startswith(f"{lost}: ")
+    assert (gate.place.root.parent / "evaluation" / fetch.CANDIDATE).read_bytes() == gate.materials["architecture"]
+
+
 def test_c10_rows_that_both_gain_are_found_before_either_is_merged(gate: Gate) -> None:
     """Raw data grow, and with them both sides; what is new in one is not to be in the other."""
     sha = gate.change(extra="leaking-new", files=gate.test_set("grown"))
