@@ -8,7 +8,7 @@ act evaluates it too, but in the job's Pod. This reads the part of GitHub's expr
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 _LONGEST = 4096
@@ -17,6 +17,9 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<string>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)(?![\w.])|(?P<name>[A-Za-z_][\w-]*)"
     r"|(?P<sign>==|!=|&&|\|\||[!().,\[\]]))"
 )
+_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+# Hexadecimal, with an exponent, or none: Python reads some of them otherwise.
+_MAYBE_A_NUMBER = re.compile(r"[-+.]?[0-9]")
 _WRAPPED = re.compile(r"\$\{\{(.*)\}\}", re.DOTALL)
 _LITERALS: Mapping[str, Any] = {"true": True, "false": False, "null": None}
 _FUNCTIONS: Mapping[str, Callable[[str, str], bool]] = {
@@ -38,7 +41,7 @@ def is_false(condition: Any, github: Mapping[str, Any]) -> bool:
         return False
     wrapped = _WRAPPED.fullmatch(condition.strip())
     try:
-        reader = _Reader(_tokens(wrapped[1] if wrapped else condition), {"github": github})
+        reader = _Reader(_tokens(wrapped[1] if wrapped else condition), github)
         value = reader.either()
         reader.end()
     except _LeftToAct:
@@ -63,9 +66,9 @@ class _Reader:
     """Evaluates as it reads. Both sides of `&&` and `||` are read: neither does anything."""
 
     tokens: list[tuple[str, str]]
-    contexts: Mapping[str, Any]
+    github: Mapping[str, Any]
     place: int = 0
-    depth: int = field(default=0)
+    depth: int = 0
 
     def either(self) -> Any:
         value = self._both()
@@ -79,13 +82,13 @@ class _Reader:
             raise _LeftToAct
 
     def _both(self) -> Any:
-        value = self._equal()
+        value = self._comparison()
         while self._takes("&&"):
-            other = self._equal()
+            other = self._comparison()
             value = other if _truth(value) else value
         return value
 
-    def _equal(self) -> Any:
+    def _comparison(self) -> Any:
         value = self._single()
         while (same := self._takes("==")) or self._takes("!="):
             value = _equal(value, self._single()) == same
@@ -114,9 +117,9 @@ class _Reader:
             return self._call(text)
         if text in _LITERALS:
             return _LITERALS[text]
-        if text.lower() not in self.contexts:
+        if text.lower() != "github":
             raise _LeftToAct
-        return self._property(self.contexts[text.lower()])
+        return self._property(self.github)
 
     def _call(self, name: str) -> bool:
         function = _FUNCTIONS.get(name.lower())
@@ -186,8 +189,6 @@ def _equal(one: Any, other: Any) -> bool:
     """Texts are compared without case; values of different types as numbers. Raises `_LeftToAct` for lists and maps."""
     if isinstance(one, str) and isinstance(other, str):
         return one.lower() == other.lower()
-    if one is None and other is None:
-        return True
     return _number(one) == _number(other)
 
 
@@ -198,7 +199,9 @@ def _number(value: Any) -> float:
         return float(value)
     if not isinstance(value, str):
         raise _LeftToAct
-    try:
-        return float(value.strip() or "0")
-    except ValueError:
-        return math.nan
+    text = value.strip()
+    if not text or _DECIMAL.fullmatch(text):
+        return float(text or "0")
+    if _MAYBE_A_NUMBER.match(text):
+        raise _LeftToAct
+    return math.nan
