@@ -102,8 +102,8 @@ class Platform:
     def merge(self, pull: PullRequest, seconds: float = 900) -> str:
         """Have the gate pass it, another person approve it and the bot merge it; the merge commit."""
         state, description = self.gate(pull, seconds)
-        said = description if state == "success" else f"{description}\n{self.failed_jobs(pull)}"
-        assert state == "success" or verdict.asks_an_owner(state, description), said
+        passed = state == "success" or verdict.asks_an_owner(state, description)
+        assert passed, f"{description}\n{self.failed_jobs(pull)}"
         people.approve(self.cluster, self.paths, pull.number, self.member.pull_request(pull.number).head_sha)
 
         def merged() -> str | None:

@@ -136,26 +136,25 @@ def test_main_is_the_bots_once_it_has_one(live: Platform, pulls: dict[str, PullR
     assert {name: images for name, images in live.deployed().items() if name in deployed} == deployed
 
 
+def refusal(live: Platform, pull: PullRequest, seconds: float) -> str:
+    """What the gate says against a pull request, which it passed before, once it judges it anew."""
+
+    def said() -> str | None:
+        head = live.member.pull_request(pull.number).head_sha
+        status = live.member.status(head, loop.GATE, loop.BOT)
+        return status.description if status and status.state == "failure" else None
+
+    return eventually(said, seconds, f"a judgement of today about #{pull.number}")
+
+
 def test_the_open_deployment_is_refused(live: Platform, pulls: dict[str, PullRequest]) -> None:
     """Its release left no record that the gate of today looks for."""
-
-    def refused() -> bool | None:
-        head = live.member.pull_request(pulls["deploy"].number).head_sha
-        status = live.member.status(head, loop.GATE, loop.BOT)
-        return True if status and status.state == "failure" else None
-
-    eventually(refused, 300, "a judgement of today about the open deployment")
+    assert "is not an image that release has published" in refusal(live, pulls["deploy"], 300)
 
 
 def test_the_open_training_is_measured_by_main_and_refused(live: Platform, pulls: dict[str, PullRequest]) -> None:
     """No event of it came. It trained on rows that main's rule of today assigns to the test set."""
-
-    def refused() -> str | None:
-        head = live.member.pull_request(pulls["training"].number).head_sha
-        status = live.member.status(head, loop.GATE, loop.BOT)
-        return status.description if status and status.state == "failure" else None
-
-    assert "rows of the test set" in eventually(refused, 600, "a judgement of today about the open training")
+    assert "rows of the test set" in refusal(live, pulls["training"], 600)
 
 
 def test_the_next_training_is_served_and_supersedes_the_open_deployment(
