@@ -50,7 +50,10 @@ def locks_of(repository: git.Repository, revision: str, folder: Path) -> bytes:
     names = [f"requirements/{group}.txt" for group in GROUPS]
     found = repository.git("ls-tree", "--name-only", revision, "--", *names).splitlines()
     if not found:
-        raise Failure(f"{revision} has no lock of a group of jobs", f"it lacks all of {', '.join(names)}")
+        raise Failure(
+            f"{revision} has no lock of a group of jobs, none of {', '.join(names)}",
+            "scripts/lock makes them: commit them",
+        )
     repository.git("archive", "--format=tar.gz", f"--output={path}", revision, *found)
     return path.read_bytes()
 
