@@ -13,13 +13,27 @@ from settings import ROOT, Cluster, Paths, load_local
 LIVE = ("host", "core", "platform")
 # Tiers that are run by name only.
 NAMED = ("attacks", "faults", "infrastructure", "upgrade", "providers")
+# Of several markers of a test the first of these says its tier.
+TIERS = (*NAMED, "host", "core", "policy", "render", "tools")
+# A run with another one meets other moments; `scripts/test --seed=N` sets it.
+SEED = "ML_PLATFORM_TEST_SEED"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test without a tier's marker is a unit test."""
+    """A test without a tier's marker is a unit test; the report says the tier of each."""
     for item in items:
-        if not any(item.get_closest_marker(name) for name in ("tools", "render", "policy", *NAMED, *LIVE)):
+        tier = next((name for name in TIERS if item.get_closest_marker(name)), "unit")
+        if tier == "unit" and not item.get_closest_marker("platform"):
             item.add_marker(pytest.mark.unit)
+        item.user_properties.append(("tier", tier))
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """What a test's random choices are made from; the report, and with it the tier's result, names it."""
+    value = int(os.environ.get(SEED, "4"))
+    request.node.user_properties.append(("seed", value))
+    return value
 
 
 @pytest.fixture(autouse=True)

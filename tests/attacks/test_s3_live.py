@@ -2,77 +2,17 @@
 
 import json
 import subprocess
-import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cli import loop
-from cli.kube import Kubectl
-from forge import Forge
-from live import Platform, eventually
+from branch_jobs import NAMESPACE, BranchJobs
+from live import Platform
 from planting import LOOK, MARK, PLANT, found, planted
 from runner_controller import cache
-from settings import Cluster, Paths
 
 pytestmark = pytest.mark.host
-
-NAMESPACE = "runner-controller"
-
-
-@pytest.fixture(scope="module")
-def live(platform: Paths, cluster: Cluster) -> Iterator[Platform]:
-    member = loop.member(cluster, platform)
-    yield Platform(cluster, platform, Kubectl(platform), member)
-    member.close()
-
-
-def workflow(branch: str, script: str) -> str:
-    """One job that runs a Python script, as a branch may write it."""
-    steps = textwrap.indent(f"python3 - <<'SCRIPT'\n{script}\nSCRIPT\n", " " * 10)
-    return f"""\
-name: probe
-on: {{push: {{branches: [{branch}]}}}}
-permissions: {{}}
-jobs:
-  probe:
-    runs-on: ml-cpu
-    timeout-minutes: 10
-    steps:
-      - run: |
-{steps}"""
-
-
-@pytest.fixture
-def job_of_a_branch(live: Platform) -> Iterator[Callable[[str], str]]:
-    """Runs a script as the job of a branch of its own, by forge and controller; returns the job's log."""
-    branches: list[str] = []
-
-    def run(script: str) -> str:
-        branch = f"test-{time.time_ns()}"
-        branches.append(branch)
-        login = loop.member_login(live.cluster, live.paths)
-        with loop.Clone(live.member.clone_url, login) as clone:
-            path = ".github/workflows/probe.yml"
-            commit = loop.commit_file(clone, branch, path, workflow(branch, script), "Probe")
-            clone.git("push", "--quiet", live.member.clone_url, f"{branch}:refs/heads/{branch}")
-        return log_of(live, live.member, commit)
-
-    yield run
-    for branch in branches:
-        live.member.delete_branch(branch)
-
-
-def log_of(live: Platform, member: Forge, commit: str) -> str:
-    def ended() -> int | None:
-        runs = [run for run in member.workflow_runs(commit) if run.workflow == "probe.yml"]
-        return runs[0].id if runs and runs[0].completed else None
-
-    run = eventually(ended, 300, "the probe's job")
-    [job] = member.jobs(run)
-    return "\n".join(loop.job_log(live.cluster, live.paths, job.id))
 
 
 @pytest.fixture
@@ -101,16 +41,16 @@ def look_as(live: Platform) -> Iterator[Callable[[str], str]]:
 
 
 def test_s3_what_a_branchs_job_plants_no_later_job_finds(
-    live: Platform, job_of_a_branch: Callable[[str], str], look_as: Callable[[str], str]
+    live: Platform, jobs: BranchJobs, look_as: Callable[[str], str]
 ) -> None:
     layer = live.paths.cache / "runner" / "base"
     assert list((layer / "environments").glob("ml-*.json")), "scripts/up made no environment: nothing to plant in"
-    output = job_of_a_branch(PLANT)
+    output = jobs.log(jobs.start(PLANT))
     assert {"a process", f"/tmp/{MARK}", f"/home/runner/{MARK}", f"/work/{MARK}", f"/cache/{MARK}"} <= planted(output)
     assert [place for place in planted(output) if place.startswith("/cache/base")] == []
     assert "refused /cache/base/environments/ml-" in output
     assert traces_on(layer.parent) == []
-    assert found(job_of_a_branch(LOOK)) == []
+    assert found(jobs.log(jobs.start(LOOK))) == []
     for trust in ("untrusted", "evaluation", "trusted"):
         assert found(look_as(trust)) == [], trust
 

@@ -1,5 +1,7 @@
 """The gate refuses what it must, and cannot be talked out of it by the pull request itself."""
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 
@@ -9,8 +11,9 @@ import yaml
 from cli import loop
 from digits import propose
 from forge import ForgeError, PullRequest
-from live import Platform
+from live import Platform, eventually
 
+LOCK = "ml/dvc.lock"
 RULES = "ml/evaluation.yaml"
 
 
@@ -30,7 +33,7 @@ def pulls(live: Platform) -> Iterator[dict[str, PullRequest]]:
     rules = (live.member.read_file(RULES, loop.MAIN) or b"").decode()
     loosened = re.sub("tolerance: [0-9.]+, limit: [0-9.]+", "tolerance: 0.9, limit: 0.1", rules)
     assert loosened != rules
-    live.amend(opened["loosened"], RULES, loosened)
+    live.amend(opened["loosened"], {RULES: loosened})
     yield opened
     for pull in opened.values():
         live.drop(pull)
@@ -56,6 +59,29 @@ def test_a_worse_model_cannot_be_merged(live: Platform, pulls: dict[str, PullReq
     assert "accuracy" in refused(live, pulls["worse"])
     (report,) = [one for one in live.member.comments(pulls["worse"].number) if one.author == loop.BOT]
     assert "Quality gate: failed" in report.body
+
+
+def typed(live: Platform, head: str) -> dict[str, str]:
+    """The metrics of a commit with a perfect accuracy written into them, and its lock, which is as fresh with them."""
+    before, lock = (live.member.read_file(path, head) or b"" for path in (loop.METRICS, LOCK))
+    after = json.dumps({**json.loads(before), "accuracy": 1.0}, indent=2).encode() + b"\n"
+    old, new = (hashlib.md5(content, usedforsecurity=False).hexdigest() for content in (before, after))
+    assert lock.count(old.encode()) == 1
+    return {loop.METRICS: after.decode(), LOCK: lock.decode().replace(old, new)}
+
+
+def test_s4_typed_metrics_are_not_what_is_judged(live: Platform, pulls: dict[str, PullRequest]) -> None:
+    pull = pulls["worse"]
+    measured = refused(live, pull)
+    head = live.member.pull_request(pull.number).head_sha
+    files = typed(live, head)
+    last = live.amend(pull, files)
+    eventually(lambda: live.member.pull_request(pull.number).head_sha == last or None, 60, "the typed head")
+    # Main measured the same of the same model. The lock is fresh, so no training makes the numbers anew.
+    assert refused(live, pull) == measured
+    assert live.member.pull_request(pull.number).head_sha == last
+    (report,) = [one for one in live.member.comments(pull.number) if one.author == loop.BOT]
+    assert "| `accuracy` | 1 |" in report.body.partition("Reported by the run")[2], report.body
 
 
 def test_a_pull_request_cannot_loosen_its_own_gate(live: Platform, pulls: dict[str, PullRequest]) -> None:

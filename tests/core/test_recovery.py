@@ -1,6 +1,7 @@
 """The platform comes back as it was: from killed processes, from `down`, and from verbs that were interrupted."""
 
 import os
+import random
 import signal
 import subprocess
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 
 import own_processes
-from cli import health, loop
+from cli import applications, health, loop
 from live import Platform, eventually, interrupted
 from settings import ROOT
 
@@ -43,15 +44,30 @@ def test_every_host_service_comes_back_after_a_kill(live: Platform) -> None:
     live.settle(300)
 
 
+def unknown(live: Platform) -> set[str]:
+    """The Applications of which Argo CD cannot tell whether they are in sync."""
+    return {one.name for one in applications.all_of(live.kubectl) if one.sync == "Unknown"}
+
+
 @pytest.mark.faults
-def test_applications_leave_unknown_soon_after_the_forge_returns(live: Platform) -> None:
-    for pid in pids(live, "gitea"):
-        os.kill(pid, signal.SIGKILL)
-    # Compared while nobody answers, it becomes Unknown.
-    live.kubectl.run("annotate", "application/root", "-n", "argocd", "argocd.argoproj.io/refresh=hard", "--overwrite")
+def test_d15_applications_leave_unknown_soon_after_the_forge_returns(live: Platform) -> None:
+    assert unknown(live) == set()
+    forge = pids(live, "gitea")
+    assert forge
+    try:
+        # Killed, it would be back before anybody asks.
+        for pid in forge:
+            os.kill(pid, signal.SIGSTOP)
+        every = ("applications.argoproj.io", "--all", "-n", "argocd", "argocd.argoproj.io/refresh=hard", "--overwrite")
+        live.kubectl.run("annotate", *every)
+        eventually(lambda: "root" in unknown(live) or None, 180, "an Application that became Unknown")
+    finally:
+        for pid in forge:
+            os.kill(pid, signal.SIGKILL)
     address = f"{live.cluster.forge.url}/api/healthz"
     eventually(lambda: health.content(address) or None, 60, "an answer of the forge", every=0.2)
-    live.settle(30)
+    eventually(lambda: None if unknown(live) else True, 30, "no Application is Unknown any more")
+    live.settle(120)
 
 
 def test_an_unchanged_up_does_nothing(live: Platform) -> None:
@@ -60,18 +76,18 @@ def test_an_unchanged_up_does_nothing(live: Platform) -> None:
 
 
 @pytest.mark.faults
-def test_an_interrupted_up_is_finished_by_the_next(live: Platform) -> None:
+def test_an_interrupted_up_is_finished_by_the_next(live: Platform, seed: int) -> None:
     (live.paths.state / "up.json").unlink()
-    interrupted("up", after=12)
+    interrupted("up", after=random.Random(seed).uniform(4, 13))
     live.verb("up")
     live.settle(300)
 
 
 @pytest.mark.faults
-def test_a_killed_up_is_finished_by_the_next(live: Platform) -> None:
+def test_a_killed_up_is_finished_by_the_next(live: Platform, seed: int) -> None:
     (live.paths.state / "up.json").unlink()
     killed = subprocess.Popen([ROOT / "scripts" / "up"], stderr=subprocess.DEVNULL)
-    time.sleep(15)
+    time.sleep(random.Random(seed).uniform(4, 16))
     killed.kill()
     killed.wait()
     live.verb("up")

@@ -69,7 +69,7 @@ def test_a_killed_pod_fails_its_job_and_the_gate_says_so(live: Platform, pull: P
 def test_a_newer_commit_cancels_the_training_of_the_older(live: Platform, pull: PullRequest) -> None:
     pod = pod_of_training(live, pull)
     text = (live.member.read_file(loop.PARAMS, pull.head_sha) or b"").decode()
-    live.amend(pull, loop.PARAMS, f"{text}\n# again\n")
+    live.amend(pull, {loop.PARAMS: f"{text}\n# again\n"})
     assert ended(live, pull).conclusion == "cancelled"
     eventually(
         lambda: True if live.kubectl.find("pod", pod, "-n", NAMESPACE) is None else None, 120, "the end of its pod"

@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,16 +74,20 @@ class Platform:
             clone.git("push", "--quiet", self.member.clone_url, f"{branch}:refs/heads/{branch}")
         return self.member.create_pull_request(title, "", branch, loop.MAIN)
 
-    def amend(self, pull: PullRequest, path: str, content: str) -> str:
-        """Push one more commit to a pull request's branch; returns it."""
+    def amend(self, pull: PullRequest, files: Mapping[str, str]) -> str:
+        """Push new contents of files to a pull request's branch, at once; returns its head."""
         login = loop.member_login(self.cluster, self.paths)
         with loop.Clone(self.member.clone_url, login) as clone:
             clone.git(
                 "fetch", "--quiet", self.member.clone_url, f"+refs/heads/{pull.head_branch}:refs/heads/{loop.MAIN}"
             )
-            commit = loop.commit_file(clone, "amended", path, content, "Change it again")
-            clone.git("push", "--quiet", self.member.clone_url, f"{commit}:refs/heads/{pull.head_branch}")
-        return commit
+            for path, content in files.items():
+                # Each on top of the one before.
+                commit = loop.commit_file(clone, "amended", path, content, "Change it again")
+                clone.git("update-ref", f"refs/heads/{loop.MAIN}", commit)
+            head = clone.git("rev-parse", loop.MAIN)
+            clone.git("push", "--quiet", self.member.clone_url, f"{head}:refs/heads/{pull.head_branch}")
+        return head
 
     def gate(self, pull: PullRequest, seconds: float = 900) -> tuple[str, str]:
         """Wait until the quality gate has judged the pull request's head, or asks an owner to; returns state and

@@ -110,7 +110,7 @@ def merge_main(live: Platform, pull: PullRequest, change: Callable[[str], str]) 
         clone.git("fetch", "--quiet", live.member.clone_url, f"+refs/heads/{pull.head_branch}:refs/heads/branch")
         commit = merge(clone, "branch", loop.MAIN)
         clone.git("push", "--quiet", live.member.clone_url, f"{commit}:refs/heads/{pull.head_branch}")
-    live.amend(pull, loop.PARAMS, change((live.member.read_file(loop.PARAMS, loop.MAIN) or b"").decode()))
+    live.amend(pull, {loop.PARAMS: change((live.member.read_file(loop.PARAMS, loop.MAIN) or b"").decode())})
 
 
 def test_the_model_stays_while_the_platform_moves(live: Platform, pulls: dict[str, PullRequest]) -> None:

@@ -77,6 +77,7 @@ def main() -> None:
         raise Failure(str(error)) from None
     if job != UNIT and not place.tools.newest():
         raise Failure("the runner's base layer has no tools: scripts/up on its host copies them there")
+    print(f"{job}: as user {os.geteuid()}")
     sys.stdout.flush()
     script = root / "scripts" / "test"
     command = [str(script), "affected", job, f"--since={base}"]

@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +15,9 @@ def path(root: Path, tier: str) -> Path:
     return root / "docs" / "results" / f"{tier}.json"
 
 
-def document(root: Path, tier: str, counts: Mapping[str, int], seconds: float) -> str:
-    """The result as JSON: of which commit, when, on what machine, how many tests ended how, and how long it took."""
+def document(root: Path, tier: str, counts: Mapping[str, int], seconds: float, seeds: Iterable[int]) -> str:
+    """The result as JSON: of which commit, when, on what machine, how many tests ended how, how long it took, and from
+    which seeds its tests made their random choices."""
     checkout = git.checkout(root)
     gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     content = {
@@ -28,5 +29,6 @@ def document(root: Path, tier: str, counts: Mapping[str, int], seconds: float) -
         "machine": {"architecture": platform.machine(), "cpus": os.cpu_count(), "memory_gib": round(gib)},
         "tests": dict(counts),
         "seconds": round(seconds),
+        "seeds": sorted(set(seeds)),
     }
     return json.dumps(content, indent=2) + "\n"

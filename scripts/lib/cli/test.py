@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,10 +17,12 @@ from xml.etree import ElementTree
 from cli import affected, app, console, environments, evidence, lock, process, results, steps
 from cli.failure import BadInput, Failure
 from mlplatform.base_layer.tools import PROGRAMS
-from mlplatform.checks.plan import CHECK, JOBS, RENDER
+from mlplatform.checks.plan import CHECK, JOBS, RENDER, UNIT
 from settings import ROOT, Paths
 
 _BUILT = ("tools", "render", "policy")
+# The tiers that a job of pull requests runs.
+_RUN = {UNIT: ("unit",), RENDER: ("render", "policy")}
 _LIVE = ("host", "core")
 # In the place of tiers: all that needs no platform, scripts/check too.
 FAST = "fast"
@@ -31,6 +34,8 @@ AFFECTED = "affected"
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
 _NO_TESTS = 5  # pytest's exit status when nothing was selected
+# Tells the fixture `seed` of tests/conftest.py its value.
+_SEED = "ML_PLATFORM_TEST_SEED"
 # Tests wait for programs more than they compute. A file's tests stay together, because they share what they started.
 _SIDE_BY_SIDE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
 
@@ -80,18 +85,40 @@ class Count:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
 
 
+@dataclass(frozen=True)
+class Ran:
+    """One test of a report: its tier, the seconds that it took, and the seeds that it used."""
+
+    tier: str
+    seconds: float
+    seeds: frozenset[int]
+
+
 def count(report: Path) -> Count:
     """The counts in a JUnit report, none when there is no (whole) report."""
+    total = Count()
+    for suite in _elements(report, "testsuite"):
+        tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        total += Count(tests - failed - skipped, failed, skipped)
+    return total
+
+
+def ran(report: Path) -> list[Ran]:
+    """The tests in a JUnit report of which tests/conftest.py says the tier."""
+    found = []
+    for case in _elements(report, "testcase"):
+        said = [(one.get("name"), one.get("value", "")) for one in case.iter("property")]
+        seeds = frozenset(int(value) for name, value in said if name == "seed")
+        found += [Ran(value, float(case.get("time", 0)), seeds) for name, value in said if name == "tier"]
+    return found
+
+
+def _elements(report: Path, tag: str) -> list[ElementTree.Element]:
     try:
-        suites = ElementTree.parse(report).getroot().iter("testsuite")  # noqa: S314 - pytest wrote it a moment ago
-        total = Count()
-        for suite in suites:
-            tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
-            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-            total += Count(tests - failed - skipped, failed, skipped)
-        return total
+        return list(ElementTree.parse(report).getroot().iter(tag))  # noqa: S314 - pytest wrote it a moment ago
     except (OSError, ElementTree.ParseError):
-        return Count()
+        return []
 
 
 def selection(group: str, extra: Sequence[str]) -> list[str] | None:
@@ -115,18 +142,32 @@ def _of(group: str, named: str) -> list[str]:
 
 
 class Session:
-    """One run of the verb: what was run, and what it came to."""
+    """One run of the verb: what was run, and what it came to. `seed`: for tests that choose at random, None for theirs;
+    `may_be_empty`: a tier that was asked for may have no test."""
 
-    def __init__(self, paths: Paths, artifacts: Path, extra: Sequence[str] = (), *, may_be_empty: bool = False) -> None:
-        self.paths, self.artifacts, self.extra, self.may_be_empty = paths, artifacts, extra, may_be_empty
+    def __init__(
+        self,
+        paths: Paths,
+        artifacts: Path,
+        extra: Sequence[str] = (),
+        *,
+        seed: int | None = None,
+        may_be_empty: bool = False,
+    ) -> None:
+        self.paths, self.artifacts, self.extra = paths, artifacts, extra
+        self.seed, self.may_be_empty = seed, may_be_empty
         self.total = Count()
         self.problems: list[str] = []
+        self.seeds: defaultdict[str, set[int]] = defaultdict(set)
+        self._asked: list[str] = []
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._shown = console.out()
         self._parts: list[tuple[str, float]] = []
 
     def pytest(self, tiers: Iterable[Tier], targets: Sequence[str] = ()) -> None:
         """Run the tests of `tiers`, those with the same needs together; only `targets` where they are given."""
         wanted = list(tiers)
+        self._asked += [tier.name for tier in wanted]
         for group in _ENVIRONMENTS:
             chosen = [tier for tier in wanted if group in tier.environments]
             arguments = selection(group, [*self.extra, *targets])
@@ -144,8 +185,14 @@ class Session:
         if not any(tier.platform or tier.alone for tier in tiers):
             command += _SIDE_BY_SIDE
         self.heading(f"{name} ({group})")
-        done = subprocess.run([*command, *arguments], cwd=ROOT, env=_environment(self.paths, group))
+        environment = _environment(self.paths, group)
+        if self.seed is not None:
+            environment[_SEED] = str(self.seed)
+        done = subprocess.run([*command, *arguments], cwd=ROOT, env=environment)
         self.total += count(report)
+        for test in ran(report):
+            self._seconds[test.tier] += test.seconds
+            self.seeds[test.tier] |= test.seeds
         if done.returncode not in (0, _NO_TESTS):
             self.problems.append(f"{name} ({group})")
 
@@ -169,12 +216,33 @@ class Session:
         shown.print("\ntook", markup=False)
         for (name, began), (_, ended) in itertools.pairwise([*self._parts, ("", time.monotonic())]):
             shown.print(f"  {name:<32}{steps.duration(ended - began):>14}", markup=False)
+        if self._seconds:
+            shown.print("tests of each tier, one after the other, would take", markup=False)
+        for name in (name for name in TIERS if name in self._seconds):
+            shown.print(f"  {name:<32}{steps.duration(self._seconds[name]):>14}", markup=False)
+        empty = self._empty()
+        if empty:
+            shown.print(f"\n{empty}", markup=False)
         if self.problems:
             # A failed command is a failure even when no test of its own says so.
             self.total += Count(failed=0 if self.total.failed else len(self.problems))
             shown.print(f"\nfailed: {', '.join(self.problems)}; logs and reports are in {self.artifacts}", markup=False)
         sys.stdout.write(f"\n{self.total}\n")
+        if empty:
+            return BadInput.code
         return 1 if self.problems or not (self.total.passed or self.may_be_empty) else 0
+
+    def _empty(self) -> str:
+        """What is wrong with a run that found no test of a tier, or nothing. A choice within the tiers may leave some
+        out, not all; of a run that failed nobody knows what it would have found."""
+        without = [name for name in self._asked if name not in self._seconds]
+        if self.problems or self.may_be_empty or not without or (self.extra and len(without) < len(self._asked)):
+            return ""
+        if self.extra:
+            return (
+                f"no test of {', '.join(without)} is chosen by {' '.join(self.extra)}: scripts/test -h shows the tiers"
+            )
+        return f"there is no test of tier {', '.join(without)}: no test has its marker (pyproject.toml lists them)"
 
 
 class Tools:
@@ -193,9 +261,14 @@ class Tools:
         except Failure as failure:
             self._failure = failure
 
-    def wait(self) -> None:
-        """Wait until they are ready, and say now and then what is being made. Raises Failure."""
+    def wait(self, begin: Callable[[], None]) -> None:
+        """Wait until they are ready, and say now and then what is being made; `begin` is called where that takes time.
+        Raises Failure."""
         began = time.monotonic()
+        # To find that all are there takes a moment too.
+        self._thread.join(timeout=2)
+        if self._thread.is_alive():
+            begin()
         while self._thread.is_alive():
             self._thread.join(timeout=30)
             if self._thread.is_alive():
@@ -217,8 +290,7 @@ def fast(session: Session) -> None:
     tools = Tools(session.artifacts / "tools.log")
     try:
         session.pytest([TIERS["unit"]])
-        session.heading("tools")
-        tools.wait()
+        tools.wait(lambda: session.heading("tools"))
     except BaseException:
         process.cancel_all()
         raise
@@ -239,7 +311,8 @@ def named(session: Session, tier: Tier) -> None:
     )
     path = results.path(ROOT, tier.name)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(results.document(ROOT, tier.name, asdict(found), time.monotonic() - began), encoding="utf-8")
+    seconds, seeds = time.monotonic() - began, session.seeds[tier.name]
+    path.write_text(results.document(ROOT, tier.name, asdict(found), seconds, seeds), encoding="utf-8")
     console.out().print(f"written: {path.relative_to(ROOT)}", markup=False)
 
 
@@ -268,13 +341,12 @@ def run_affected(session: Session, jobs: Iterable[str], since: str | None) -> No
     programs = PROGRAMS if RENDER in chosen else ("actionlint",) if CHECK in chosen else ()
     # Tools that are there are taken as they are: a job has those of the base layer, and could make none.
     if missing := [name for name in programs if not (session.paths.bin / name).exists()]:
-        session.heading("tools")
-        Tools(session.artifacts / "tools.log", missing).wait()
+        Tools(session.artifacts / "tools.log", missing).wait(lambda: session.heading("tools"))
     for job in chosen:
         if job == CHECK:
             session.command(CHECK, ROOT / "scripts" / "check")
         else:
-            session.pytest([TIERS[job]], affected.targets(ROOT, needed.targets[job]))
+            session.pytest([TIERS[name] for name in _RUN[job]], affected.targets(ROOT, needed.targets[job]))
     if not chosen:
         console.out().print("nothing of this change concerns the repository's own checks", markup=False)
 
@@ -285,7 +357,8 @@ def _affected(arguments: argparse.Namespace) -> int:
         raise BadInput(f"affected has no part {', '.join(sorted(unknown))}", f"choose of: {', '.join(JOBS)}")
     artifacts = evidence.folder()
     evidence.clear(artifacts)
-    session = Session(Paths.from_environment(), artifacts, arguments.pytest, may_be_empty=True)
+    paths = Paths.from_environment()
+    session = Session(paths, artifacts, arguments.pytest, seed=arguments.seed, may_be_empty=True)
     run_affected(session, jobs or JOBS, arguments.since)
     return session.close()
 
@@ -299,13 +372,12 @@ def _act(arguments: argparse.Namespace) -> int:
         raise BadInput(f"there is no tier {', '.join(unknown)}", f"choose of: {FAST}, {', '.join(TIERS)}")
     paths, artifacts = Paths.from_environment(), evidence.folder()
     evidence.clear(artifacts)
-    session = Session(paths, artifacts, arguments.pytest)
+    session = Session(paths, artifacts, arguments.pytest, seed=arguments.seed)
     chosen = [TIERS[name] for name in TIERS if name in (arguments.tiers or _LIVE)]
     if FAST in arguments.tiers or not arguments.tiers:
         fast(session)
     elif any(tier.name in (*_BUILT, *_NAMED) for tier in chosen):
-        session.heading("tools")
-        Tools(artifacts / "tools.log").wait()
+        Tools(artifacts / "tools.log").wait(lambda: session.heading("tools"))
     if offline := [tier for tier in chosen if not tier.platform and tier.name not in _NAMED]:
         session.pytest(offline)
     for tier in chosen:
@@ -334,6 +406,7 @@ def main() -> int:
     parser.add_argument(
         "--since", metavar="COMMIT", help="with affected: the changes since there (default: since main)"
     )
+    parser.add_argument("--seed", type=int, metavar="N", help="what tests that choose at random choose by")
     argv = sys.argv[1:]
     # argparse has no notion of "the rest goes to pytest" beside other positionals.
     own, extra = (argv[: argv.index("--")], argv[argv.index("--") + 1 :]) if "--" in argv else (argv, [])

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from mlplatform.base_layer import manifest
 from mlplatform.base_layer.folders import BaseLayerError, Folders, freeze, say
 
-# What scripts/check and the tests of tier `render` start.
+# What scripts/check and the tests of the tiers `render` and `policy` start.
 PROGRAMS = ("actionlint", "argocd", "etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "kustomize")
 # What a program is used with, from its own folder.
 BESIDE = {"argocd": ("manifests/install.yaml",)}

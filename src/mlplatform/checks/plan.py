@@ -15,11 +15,12 @@ ALL = "tests"
 
 Targets = Mapping[str, tuple[str, ...]]
 
-# Where all tests of tier `render` lie.
+# Where all tests of the tiers `render` and `policy` lie; job `render` runs both.
 RENDERED = ("tests/apps", "tests/argocd")
+POLICIES = ("tests/infra/policy",)
 
 NOTHING: Targets = {}
-EVERYTHING: Targets = {CHECK: (), UNIT: (ALL,), RENDER: RENDERED}
+EVERYTHING: Targets = {CHECK: (), UNIT: (ALL,), RENDER: (*RENDERED, *POLICIES)}
 _TEXT: Targets = {UNIT: ("tests/test_readme.py", "tests/test_tree.py")}
 
 # What the quality gate judges by itself: what trainings change, and by which rules.
@@ -46,7 +47,7 @@ RULES: tuple[tuple[str, Targets], ...] = (
     ("**/*.md", _TEXT),
     # Facts of clusters on AWS: no other test knows them.
     ("clusters/local/**", EVERYTHING),
-    ("clusters/*/**", {CHECK: (), UNIT: ("tests/clusters", "tests/github", "tests/infra/policy")}),
+    ("clusters/*/**", {CHECK: (), UNIT: ("tests/clusters", "tests/github", *POLICIES), RENDER: POLICIES}),
     ("apps/*/overlays/**", {CHECK: (), RENDER: RENDERED}),
     ("apps/bot/src/**", {CHECK: (), UNIT: ("tests/apps/bot", "tests/mlplatform/pulls")}),
     ("apps/runner-controller/src/**", {CHECK: (), UNIT: ("tests/apps/runner_controller",)}),
@@ -113,8 +114,9 @@ def _of_tests(path: str) -> Targets:
         where = path
     else:
         where = "/".join(parts[:-1] if parts[-1] == "conftest.py" else parts[:2])
-    rendered = where.startswith(RENDERED)
-    return {CHECK: (), UNIT: (where,), **({RENDER: (where,)} if rendered else {})}
+    held = tuple(top for top in EVERYTHING[RENDER] if _is_below(top, where))
+    rendered = (where,) if any(_is_below(where, top) for top in EVERYTHING[RENDER]) else held
+    return {CHECK: (), UNIT: (where,), **({RENDER: rendered} if rendered else {})}
 
 
 def _is_below(path: str, top: str) -> bool:

@@ -10,14 +10,13 @@ from emulator.stacks import Stacks
 
 pytestmark = [pytest.mark.tools, pytest.mark.faults]
 
-SEED = 4
 KILLS = 12
 # About as many steps as `dev` has; the last kills may meet an `up` that has nothing left to do.
 STEPS = 110
 
 
-def test_killed_ups_and_destroys_leave_no_orphan(account: Stacks) -> None:
-    aws, chance = account.aws, random.Random(SEED)
+def test_killed_ups_and_destroys_leave_no_orphan(account: Stacks, seed: int) -> None:
+    aws, chance = account.aws, random.Random(seed)
     before = inventory(aws)
     stack = account.prepare("dev")
     points = sorted(chance.sample(range(1, STEPS), KILLS))

@@ -19,7 +19,7 @@ from runner_harness.process import tool
 from settings import ROOT, AwsStage, Paths, load_cluster
 from settings.aws import SystemNodes
 
-pytestmark = pytest.mark.tools
+pytestmark = pytest.mark.policy
 
 ACCOUNT = program.shared().account
 # A stage whose nodes are groups; no committed one is.

@@ -13,8 +13,8 @@ from toolchain.errors import ManifestError
 
 EXPECTED_BINARIES = {
     "act", "actionlint", "argocd", "coredns", "crane", "etcd", "gitea", "kube-apiserver", "kube-controller-manager",
-    "kube-proxy", "kube-router", "kube-scheduler", "kubeadm", "kubeconform", "kubectl", "kubelet", "kustomize",
-    "pulumi", "versitygw",
+    "kube-proxy", "kube-router", "kube-scheduler", "kubeadm", "kubectl", "kubelet", "kustomize", "pulumi",
+    "versitygw",
 }  # fmt: skip
 
 

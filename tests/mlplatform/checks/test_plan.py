@@ -12,6 +12,7 @@ from mlplatform.checks.plan import (
     EVERYTHING,
     IGNORED,
     JOBS,
+    POLICIES,
     RENDER,
     RENDERED,
     RULES,
@@ -72,6 +73,7 @@ def test_b6_the_facts_of_a_cluster_on_aws_concern_the_tests_that_judge_clusters(
     assert plan(["clusters/dev/cluster.yaml"]).targets == {
         CHECK: (),
         UNIT: ("tests/clusters", "tests/github", "tests/infra/policy"),
+        RENDER: ("tests/infra/policy",),
     }
     assert plan(["clusters/Pulumi.dev.yaml"]).targets == EVERYTHING
 
@@ -93,8 +95,6 @@ def test_targets_of_several_paths_are_one_list_without_what_is_in_another() -> N
     [
         ("tests/infra/test_local.py", "tests/infra/test_local.py"),
         ("tests/test_tree.py", "tests/test_tree.py"),
-        ("tests/infra/golden/local.urns", "tests/infra"),
-        ("tests/infra/policy/conftest.py", "tests/infra/policy"),
         ("tests/core/conftest.py", "tests/core"),
     ],
 )
@@ -106,12 +106,30 @@ def test_a_test_that_may_render_is_run_by_that_job_too() -> None:
     assert of("tests/argocd/test_install.py")[RENDER] == ("tests/argocd/test_install.py",)
 
 
-def test_tests_that_render_lie_where_the_planner_looks_for_them() -> None:
-    command = ["git", "grep", "-l", "mark.render", "--", "tests"]
+@pytest.mark.parametrize(
+    ("path", "rendered"),
+    [
+        ("tests/infra/policy/test_program.py", "tests/infra/policy/test_program.py"),
+        ("tests/infra/policy/conftest.py", "tests/infra/policy"),
+        ("tests/infra/conftest.py", "tests/infra/policy"),
+        ("tests/infra/golden/local.urns", "tests/infra/policy"),
+    ],
+)
+def test_b6_what_tests_of_policies_read_runs_them_where_the_tools_are(path: str, rendered: str) -> None:
+    assert of(path)[RENDER] == (rendered,)
+
+
+@pytest.mark.parametrize("path", ["infra/policy/rules/ingress.py", "infra/aws_stage.py", "clusters/prod/cluster.yaml"])
+def test_b6_a_change_of_a_policy_or_of_what_it_judges_has_the_policies_tested(path: str) -> None:
+    assert "tests/infra/policy" in of(path)[RENDER]
+
+
+@pytest.mark.parametrize(("tier", "places"), [("render", RENDERED), ("policy", POLICIES)])
+def test_tests_with_tools_lie_where_the_planner_looks_for_them(tier: str, places: tuple[str, ...]) -> None:
+    command = ["git", "grep", "-l", f"pytest.mark.{tier}", "--", "tests"]
     found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
-    found.remove("tests/mlplatform/checks/test_plan.py")
     assert found
-    assert [path for path in found if not path.startswith(tuple(f"{one}/" for one in RENDERED))] == []
+    assert [path for path in found if not path.startswith(tuple(f"{one}/" for one in places))] == []
 
 
 def test_b6_the_forge_starts_no_job_for_just_what_main_says() -> None:

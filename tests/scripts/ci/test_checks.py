@@ -94,6 +94,7 @@ def test_b6_the_tests_of_what_changed_are_run_and_know_no_credential(checkout: P
     done = job(checkout, place, "unit")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
+    assert f"unit: as user {os.geteuid()}\n" in done.stdout
 
     touch(checkout / "tests" / "bad" / "test_bad.py")
     commit(checkout)

@@ -17,14 +17,15 @@ def test_a_result_says_what_was_tested_where_and_how_it_ended(tmp_path: Path) ->
     git(tmp_path, "commit", "--quiet", "--allow-empty", "--message", "first")
     counts = {"passed": 3, "failed": 1, "skipped": 0}
 
-    found = json.loads(results.document(tmp_path, "attacks", counts, 12.4))
+    found = json.loads(results.document(tmp_path, "attacks", counts, 12.4, [7, 4, 7]))
     assert (found["tier"], found["commit"]) == ("attacks", git(tmp_path, "rev-parse", "HEAD"))
     assert (found["tests"], found["seconds"], found["changed"]) == (counts, 12, False)
     assert found["machine"]["cpus"] >= 1
+    assert found["seeds"] == [4, 7]
 
     path = results.path(tmp_path, "attacks")
     path.parent.mkdir(parents=True)
     path.write_text("{}")
-    assert not json.loads(results.document(tmp_path, "attacks", counts, 1))["changed"]
+    assert not json.loads(results.document(tmp_path, "attacks", counts, 1, []))["changed"]
     (tmp_path / "other").write_text("")
-    assert json.loads(results.document(tmp_path, "attacks", counts, 1))["changed"]
+    assert json.loads(results.document(tmp_path, "attacks", counts, 1, []))["changed"]

@@ -131,3 +131,112 @@ def test_the_seconds_of_each_part_are_said_before_the_sum(session: Session, caps
     at = lines.index("took")
     assert lines[at + 1].split()[0] == "one"
     assert lines[-1] == "1 passed, 0 failed, 0 skipped"
+
+
+TWO_TIERS = """<testsuites><testsuite tests="3">
+<testcase time="1.5"><properties><property name="tier" value="tools"/></properties></testcase>
+<testcase time="2"><properties><property name="tier" value="tools"/></properties></testcase>
+<testcase time="0.25"><properties><property name="tier" value="policy"/><property name="seed" value="7"/></properties>
+</testcase></testsuite></testsuites>"""
+
+
+@pytest.fixture
+def python(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """In pytest's place what leaves the report `left.xml`, once, and else ends as pytest does that found nothing."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "python"
+    program.write_text(
+        "#!/bin/sh\n"
+        'for word; do case "$word" in --junitxml=*-ml.xml) exit 5;; '
+        f'--junitxml=*) cp {tmp_path}/left.xml "${{word#*=}}" 2>/dev/null || exit 5;; esac; done\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(test.environments, "python", lambda group: program)
+    return program
+
+
+def test_b6_the_seconds_of_each_tier_are_said_where_several_ran_together(
+    session: Session, python: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "left.xml").write_text(TWO_TIERS)
+    session.pytest([test.TIERS["policy"]])
+    session.pytest([test.TIERS["tools"]])
+    assert session.close() == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["tools", "7.0", "s"] in lines[-6:]
+    assert ["policy", "0.5", "s"] in lines[-6:]
+    assert session.seeds["policy"] == {7}
+    assert session.seeds["tools"] == set()
+
+
+@pytest.mark.parametrize(
+    ("extra", "asked", "status", "said"),
+    [
+        ([], ["tools", "render", "policy"], 2, "there is no test of tier render: no test has its marker"),
+        ([], ["tools", "policy"], 0, ""),
+        (["-k", "some"], ["tools", "render"], 0, ""),
+        (["-k", "some"], ["render"], 2, "no test of render is chosen by -k some"),
+    ],
+)
+def test_b6_a_tier_without_a_test_is_no_success(
+    session: Session,
+    python: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    extra: list[str],
+    asked: list[str],
+    status: int,
+    said: str,
+) -> None:
+    (tmp_path / "left.xml").write_text(TWO_TIERS)
+    session.extra = extra
+    session.pytest([test.TIERS[name] for name in asked])
+    assert session.close() == status
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "3 passed, 0 failed, 0 skipped"
+    assert [line for line in lines if line.startswith(said)] if said else not any("no test" in line for line in lines)
+
+
+def test_b6_nothing_found_at_all_is_an_error_but_not_where_nothing_may_be(session: Session, python: Path) -> None:
+    session.pytest([test.TIERS["unit"]])
+    assert session.close() == 2
+    session.may_be_empty = True
+    assert session.close() == 0
+
+
+def test_b6_a_run_that_failed_is_a_failure_and_not_empty(session: Session, python: Path) -> None:
+    python.write_text("#!/bin/sh\nexit 4\n")
+    session.pytest([test.TIERS["unit"]])
+    assert session.close() == 1
+
+
+def test_b6_a_seed_is_noted_by_the_test_that_takes_it(seed: int, request: pytest.FixtureRequest) -> None:
+    assert ("seed", seed) in request.node.user_properties
+
+
+def test_b6_a_real_report_says_tier_and_seed(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(test.environments, "python", lambda group: Path(sys.executable))
+    monkeypatch.setattr(test, "_SIDE_BY_SIDE", ("--numprocesses=1", "--dist=loadfile"))
+    session.extra = ["tests/scripts/cli/test_test.py", "-k", "seed_is_noted"]
+    session.seed = 11
+    session.pytest([test.TIERS["unit"]])
+    assert session.close() == 0, capfd.readouterr().out
+    assert session.seeds == {"unit": {11}}
+
+
+def test_b6_tools_that_are_ready_are_not_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(test.process, "stream", lambda command, log: None)
+    test.Tools(tmp_path / "log").wait(lambda: said.append("tools"))
+    assert said == []
+    monkeypatch.setattr(test.process, "stream", lambda command, log: test.time.sleep(2.5))
+    test.Tools(tmp_path / "log").wait(lambda: said.append("tools"))
+    assert said == ["tools"]
+
+
+def test_b6_the_job_that_renders_runs_the_tests_of_policies_too() -> None:
+    ran = {name for names in test._RUN.values() for name in names}
+    assert ran == {"unit", "render", "policy"}
