@@ -26,7 +26,7 @@ def down(work: Path, *options: str, address: str, account: str) -> dict[str, Any
     """Run `scripts/down` on such a host. Returns what there was `before` and `after`, and what the verb `said`."""
     alone = ["--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
     command = ["unshare", *alone, "--", sys.executable, __file__, str(work), address, account, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -39,6 +39,12 @@ def _run(*command: str) -> str:
 def _own_places(work: Path) -> None:
     # What follows deletes; it must never do so anywhere else.
     assert os.getpid() == 1, "only in a PID namespace of its own"
+    table = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    assert not [line for line in table if any(field.startswith("shared:") for field in line)], "the host would see it"
+    # What the real host has mounted there would stay in the list of mounts, hidden.
+    for point in reversed([line[4] for line in table]):
+        if point.startswith(tuple(f"{place}/" for place in EMPTY)):
+            _run("umount", "--lazy", "--no-mtab", point)
     # The network devices of this network namespace, not of the one that made the old one.
     _run("mount", "-t", "sysfs", "sandbox", "/sys")
     for place in EMPTY:
