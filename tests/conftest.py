@@ -1,7 +1,6 @@
 """What all tests share: where things are, tools that must be there, and the platform that core tests drive."""
 
 import os
-import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,7 +88,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     if report.failed and any(item.get_closest_marker(name) for name in LIVE):
         from cli import evidence  # noqa: PLC0415 - the environment of tests/ml lacks what the verbs need
 
-        folder = evidence.folder() / re.sub(r"[^\w.-]+", "-", item.nodeid)
+        folder = evidence.folder() / evidence.of_test(item.nodeid)
         evidence.collect(Paths.from_environment(), folder)
         report.sections.append(("kept", f"logs of services and pods: {folder}"))
     return report

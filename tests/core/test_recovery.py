@@ -97,7 +97,7 @@ def test_a_killed_up_is_finished_by_the_next(live: Platform, seed: int) -> None:
 def test_down_and_up_restore_the_same_deployments(live: Platform) -> None:
     before = live.deployed()
     assert f"{loop.APP}-{live.stage}" in before
-    interrupted("down", after=4)
+    interrupted("down", after=4, once="Take the platform off the host")
     live.verb("down")
     assert not live.status()["ok"]
     assert live.paths.secrets.is_dir()

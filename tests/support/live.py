@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -153,22 +154,27 @@ class Platform:
         ]
 
 
-def interrupted(verb: str, after: float) -> str:
-    """Start scripts/<verb>, press Ctrl-C `after` seconds later, expect a clean end and return what it said."""
-    running = subprocess.Popen(
-        [ROOT / "scripts" / verb],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
-    )
-    time.sleep(after)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=180)
-    assert running.returncode == 130, f"exit status {running.returncode}\n{said}"
-    assert "Traceback" not in said
-    return said
+def interrupted(verb: str, after: float, once: str = "") -> str:
+    """Start scripts/<verb>, press Ctrl-C `after` seconds later, expect a clean end and return what it said.
+
+    The seconds count from when it has said `once`.
+    """
+    with tempfile.NamedTemporaryFile() as said:
+        running = subprocess.Popen(
+            [ROOT / "scripts" / verb],
+            stdin=subprocess.DEVNULL,
+            stderr=said.fileno(),
+            # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
+        )
+        text = Path(said.name)
+        eventually(lambda: once in text.read_text() or None, 60, f"{verb}: {once}", every=0.1)
+        time.sleep(after)
+        running.send_signal(signal.SIGINT)
+        running.wait(timeout=180)
+        assert running.returncode == 130, f"exit status {running.returncode}\n{text.read_text()}"
+        assert "Traceback" not in text.read_text()
+        return text.read_text()
 
 
 def eventually(probe: Callable[[], T | None], seconds: float, what: str, every: float = 1.0) -> T:

@@ -106,7 +106,7 @@ def main() -> None:
                 subprocess.run(["ip", "link", "delete", device], capture_output=True, check=False)
         for family in FAMILIES:
             if clean_firewall(family, prefixes, module.check_mode):
-                done.append(family)
+                done.append(f"chains of {family}")
         done += clean_sets(tuple(module.params["set_prefixes"]), module.check_mode)
     except subprocess.CalledProcessError as error:
         module.fail_json(msg=f"{' '.join(error.cmd)}: {error.stderr.strip()}")

@@ -76,7 +76,7 @@ def main() -> None:
         left = mounts_below(Path("/proc/self/mountinfo").read_text(), module.params["paths"])
         if left:
             module.fail_json(msg=f"cannot unmount {', '.join(left[:5])}; see which process uses them with fuser -m.")
-    module.exit_json(changed=bool(found), count=len(found))
+    module.exit_json(changed=bool(found), mounts=found)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def main() -> None:
         argument_spec={"names": {"type": "list", "elements": "str", "required": True}}, supports_check_mode=True
     )
     found = groups(ROOT, module.params["names"])
+    tops = sorted(str(path) for path in found if path.name in module.params["names"])
     left = [] if module.check_mode else found
     for _ in range(20):
         remaining = []
@@ -44,7 +45,7 @@ def main() -> None:
         left = remaining
     else:
         module.fail_json(msg=f"control group {left[0]} still holds processes.")
-    module.exit_json(changed=bool(found), count=len(found))
+    module.exit_json(changed=bool(found), removed=tops)
 
 
 if __name__ == "__main__":

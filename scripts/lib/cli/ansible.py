@@ -4,11 +4,13 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cli.failure import BadInput, Failure
 from cli.steps import Context
+from mlplatform.host.removal import Change
 from settings import ROOT, Paths
 
 FOLDER = ROOT / "infra" / "ansible"
@@ -16,6 +18,7 @@ FOLDER = ROOT / "infra" / "ansible"
 _PREFLIGHT = "preflight"
 _TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(?:(?P<role>[\w-]+) : )?(?P<name>.*?)\.?\] \**$")
 _FAILED = re.compile(r"^(?:fatal|failed): \[[^\]]*\].*? => (?P<result>\{.*)$")
+_CHANGED = re.compile(r"^changed: \[[^\]]*\](?: => \(item=.*?\))? => (?P<result>\{.*\})$")
 _RECAP = re.compile(r"^\S+ +: ok=(?P<ok>\d+) +changed=(?P<changed>\d+) ")
 
 
@@ -27,6 +30,7 @@ class Output:
         self.task = ""
         self.problem = ""
         self.changed: int | None = None
+        self.changes: list[Change] = []
 
     def line(self, text: str) -> None:
         """Take in one line."""
@@ -34,6 +38,8 @@ class Output:
             self.role, self.task = task["role"] or "", task["name"]
         elif failed := _FAILED.match(text):
             self.problem = _message(failed["result"])
+        elif changed := _CHANGED.match(text):
+            self.changes.append(Change(self.task, json.loads(changed["result"])))
         elif recap := _RECAP.match(text):
             self.changed = int(recap["changed"])
 
@@ -50,6 +56,18 @@ def playbook(
 
     Raises BadInput when the host is refused before any change, else Failure.
     """
+    output = _run(context, name, cluster, paths, options=["--check"] if dry_run else [], variables=variables)
+    return "nothing changed" if output.changed == 0 else f"{output.changed} changed"
+
+
+def changes(context: Context, name: str, cluster: str, paths: Paths, **variables: bool) -> list[Change]:
+    """What `infra/ansible/<name>` would change, told by its own tasks in check mode. Raises like `playbook`."""
+    return _run(context, name, cluster, paths, options=["--check", "-v"], variables=variables).changes
+
+
+def _run(
+    context: Context, name: str, cluster: str, paths: Paths, *, options: Sequence[str], variables: Mapping[str, bool]
+) -> Output:
     output = Output()
 
     def listen(line: str) -> None:
@@ -66,7 +84,7 @@ def playbook(
             FOLDER / name,
             "--extra-vars",
             json.dumps(values),
-            *(["--check"] if dry_run else []),
+            *options,
             environment=_environment(paths),
             folder=FOLDER,
             on_line=listen,
@@ -77,7 +95,7 @@ def playbook(
         if output.role == _PREFLIGHT:
             raise BadInput(output.problem, "put that right, then run this again") from None
         raise Failure(f"{output.place}: {output.problem}", failure.fix, failure.tail) from None
-    return "nothing changed" if output.changed == 0 else f"{output.changed} changed"
+    return output
 
 
 def _environment(paths: Paths) -> dict[str, str]:

@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 from rich.markup import escape
 
-from cli import app, console, disk, git, health, up
+from cli import app, console, disk, git, health, prune, up
+from cli.down import human
 from cli.failure import Failure
 from cli.health import Check
 from images import store as images
@@ -133,6 +135,19 @@ def _main(setup: up.Setup) -> Check:
     return _check("checkout", not advice, advice or "the forge's main has its commits", "propose them as said above")
 
 
+def unused(cluster: Cluster, paths: Paths) -> Check:
+    """Whether `scripts/prune` would remove something; it asks, so nothing goes unless somebody runs it."""
+    try:
+        found = prune.look(cluster, paths, prune.LIMIT, datetime.now(UTC))
+    except (Failure, SettingsError) as error:
+        return Check("unused", True, f"cannot be told: {error}")
+    if not found.going:
+        return Check("unused", True, "nothing that is old or too much")
+    return Check(
+        "unused", True, f"{human(found.size)} are old or too much", "scripts/prune lists and, after asking, removes it"
+    )
+
+
 def examine(name: str, paths: Paths) -> list[Check]:
     """Every check. The platform's own health is looked at only where one was set up."""
     settings, cluster = _settings(name)
@@ -141,7 +156,7 @@ def examine(name: str, paths: Paths) -> list[Check]:
         return checks
     if not paths.kubeconfig.is_file():
         return [*checks, Check("platform", True, "not set up here yet: scripts/up does that")]
-    more: list[Callable[[], Check]] = [lambda: _main(up.Setup(cluster, paths))]
+    more: list[Callable[[], Check]] = [lambda: _main(up.Setup(cluster, paths)), lambda: unused(cluster, paths)]
     return [*checks, *health.at_once([*health.probes(cluster, paths), *more])]
 
 

@@ -1,7 +1,6 @@
 """Take the platform off this host. Its data stays unless --purge says otherwise."""
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -13,8 +12,11 @@ from pathlib import Path
 from cli import ansible, app, console, lock
 from cli.failure import BadInput, Failure
 from cli.steps import Action, Context, Runner, Step
-from mlplatform.host import folders
+from mlplatform.host import folders, removal
+from mlplatform.host.removal import Change
 from settings import ROOT, Paths
+
+_PLAYBOOK = "down.yml"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,6 @@ def losses(paths: Paths, keep_cache: bool) -> list[Loss]:
             found += [*buckets, Loss("the object store's old versions and accounts", path, rest)]
         else:
             found.append(Loss(_NAMES.get(path.name, f"state: {path.name}"), path, size(path)))
-    found += [Loss("made by the platform's programs", path, size(path)) for path in _side_effects()]
     if not keep_cache:
         found += [Loss(f"cache: {path.name}", path, size(path)) for path in folders.own(paths.cache, folders.CACHE)]
     return found
@@ -57,15 +58,6 @@ def kept(paths: Paths, keep_cache: bool) -> list[Path]:
     """What lies in the folders that a purge empties and is not the platform's: it stays."""
     cache = [] if keep_cache else folders.foreign(paths.cache, folders.CACHE)
     return [*folders.foreign(paths.state, folders.STATE), *cache]
-
-
-def _side_effects() -> list[Path]:
-    """Paths outside the platform's folders that were not there before it."""
-    try:
-        created = json.loads(folders.RECORD.read_text(encoding="utf-8"))["created"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return [Path(path) for path in created if os.path.lexists(path)]
 
 
 def size(path: Path) -> int:
@@ -111,13 +103,30 @@ def _images(registry: Path) -> str:
     return f"{len(names)} images" + (f" ({', '.join(names)})" if names else "")
 
 
-def _confirm(lost: list[Loss], stays: list[Path], yes: bool) -> None:
+def outside(cluster: str, purge: bool) -> list[Path]:
+    """What of the checkout goes with the data: the link to the settings of the stack, which lie beside its state."""
+    link = ROOT / "clusters" / f"Pulumi.{cluster}.yaml"
+    return [link] if purge and link.is_symlink() else []
+
+
+def _show(taken: list[str], lost: list[Loss], stays: list[Path], *, keeps_data: bool) -> None:
+    """Say what goes: `taken` off the host, and what is `lost` of the data."""
     shown = console.err()
-    shown.print("[bold]This will be lost:[/bold]")
+    if not taken and not lost:
+        shown.print("There is nothing of the platform to take off this host.")
+    if taken:
+        shown.print(f"[bold]This goes off the host{'; all data stays' if keeps_data else ''}:[/bold]")
+    for line in taken:
+        shown.print(f"  {line}", markup=False)
+    if lost:
+        shown.print("[bold]This will be lost:[/bold]")
     for one in lost:
         shown.print(f"  {human(one.size):>10}  {one.name} ({one.path})", markup=False)
     for path in stays:
         shown.print(f"  stays, because the platform did not make it: {path}", markup=False)
+
+
+def _confirm(yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
@@ -138,40 +147,72 @@ def _act(arguments: argparse.Namespace) -> int:
     if arguments.keep_cache and not arguments.purge:
         raise BadInput("--keep-cache goes with --purge", "without --purge neither data nor caches are deleted")
     with lock.held("down"):
-        ours = folders.is_ours(paths.state, folders.STATE)
-        stays = kept(paths, arguments.keep_cache) if arguments.purge else []
         if arguments.purge:
             _refuse(paths, arguments.keep_cache)
-            _confirm(losses(paths, arguments.keep_cache), stays, arguments.yes)
-            folders.prepare_purge(paths.state, folders.STATE)
         # A purge deletes the state directory, its logs included; a folder of somebody else gets none.
-        keeps_logs = ours and not arguments.purge
+        keeps_logs = folders.is_ours(paths.state, folders.STATE) and not arguments.purge
         logs = paths.state / "logs" if keeps_logs else Path(tempfile.mkdtemp(prefix="ml-platform-down-"))
-        if ours:
-            (paths.state / "up.json").unlink(missing_ok=True)
-        runner = Runner(console.err(), logs, "down")
-
-        def take_off(context: Context) -> str:
-            return ansible.playbook(context, "down.yml", cluster.name, paths, purge=arguments.purge)
-
-        def delete(folder: Path, kind: folders.Kind) -> Action:
-            return lambda context: _told(folders.purge(folder, kind))
-
-        steps = [Step("host", "Take the platform off the host", take_off, fix="run scripts/down again: it goes on")]
-        if arguments.purge:
-            steps.append(Step("data", "Delete the data", delete(paths.state, folders.STATE), ("host",)))
-            if not arguments.keep_cache:
-                steps.append(Step("caches", "Delete the caches", delete(paths.cache, folders.CACHE), ("data",)))
-        runner.run(steps)
-        if arguments.purge:
-            stack_file = ROOT / "clusters" / f"Pulumi.{cluster.name}.yaml"
-            if stack_file.is_symlink():
-                stack_file.unlink()
+        _take_off(Runner(console.err(), logs, "down"), cluster.name, paths, arguments)
+        # Kept where something failed, whose message names its log.
         if not keeps_logs:
             shutil.rmtree(logs, ignore_errors=True)
-    if not arguments.purge:
-        runner.console.print(f"The data stays in {paths.state}; scripts/up restores the same deployments.")
     return 0
+
+
+def _take_off(runner: Runner, cluster: str, paths: Paths, arguments: argparse.Namespace) -> None:
+    """List what goes, ask before data is deleted, and do it."""
+    purge, keep_cache = arguments.purge, arguments.keep_cache
+    changes: list[Change] = []
+
+    def look(context: Context) -> None:
+        changes.extend(ansible.changes(context, _PLAYBOOK, cluster, paths, purge=purge))
+
+    runner.run(
+        [
+            Step(
+                "list",
+                "See what goes off the host",
+                look,
+                fix="nothing was changed yet: put that right, then run this again",
+            )
+        ]
+    )
+    links = outside(cluster, purge)
+    taken = [
+        *removal.lines(changes, [os.path.realpath(paths.state), "/run"]),
+        *(f"Delete the link: {path}" for path in links),
+    ]
+    ours = folders.is_ours(paths.state, folders.STATE)
+    if ours and not purge and (stamp := paths.state / "up.json").exists():
+        taken.append(f"Forget what the last scripts/up did: {stamp}")
+    lost = losses(paths, keep_cache) if purge else []
+    _show(taken, lost, kept(paths, keep_cache) if purge else [], keeps_data=not purge)
+    if purge:
+        try:
+            _confirm(arguments.yes)
+        except Failure:
+            shutil.rmtree(runner.logs, ignore_errors=True)
+            raise
+        folders.prepare_purge(paths.state, folders.STATE)
+    if ours:
+        (paths.state / "up.json").unlink(missing_ok=True)
+
+    def take_off(context: Context) -> str:
+        return ansible.playbook(context, _PLAYBOOK, cluster, paths, purge=purge)
+
+    def delete(folder: Path, kind: folders.Kind) -> Action:
+        return lambda context: _told(folders.purge(folder, kind))
+
+    steps = [Step("host", "Take the platform off the host", take_off, fix="run scripts/down again: it goes on")]
+    if purge:
+        steps.append(Step("data", "Delete the data", delete(paths.state, folders.STATE), ("host",)))
+        if not keep_cache:
+            steps.append(Step("caches", "Delete the caches", delete(paths.cache, folders.CACHE), ("data",)))
+    runner.run(steps)
+    for link in links:
+        link.unlink(missing_ok=True)
+    if not purge:
+        runner.console.print(f"The data stays in {paths.state}; scripts/up restores the same deployments.")
 
 
 def _refuse(paths: Paths, keep_cache: bool) -> None:
@@ -192,8 +233,8 @@ def main() -> int:
     """The verb."""
     parser = app.parser(
         "down",
-        "Take the platform off this host: processes, mounts, addresses, firewall rules. Its data stays, and the next\n"
-        "scripts/up restores the same deployments.",
+        "List what of the platform is on this host, then take it off: processes, mounts, addresses, firewall rules.\n"
+        "Its data stays, and the next scripts/up restores the same deployments.",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")

@@ -1,6 +1,7 @@
 """Keep the evidence of a failure: logs of services and pods, and the state of the cluster's objects."""
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,12 @@ from settings import ROOT, Paths
 _DEFAULT = ".artifacts"
 # Says that the folder held nothing before the first run wrote to it.
 _MARKER = ".ml-platform-artifacts"
+TOOLS = "tools.log"
+UP = "up"
+# What a run leaves in the folder, by name: these files, and folders of what `collect` writes.
+_FILES = re.compile(rf"{re.escape(TOOLS)}|[a-z]+(?:\+[a-z]+)*-dev(?:-ml)?\.xml")
+_FOLDERS = re.compile(rf"{UP}|tests-.+")
+_COLLECTED = ("logs", "events.txt", "objects.txt", "applications.yaml", "pods.txt", "pods")
 _OBJECTS = "nodes,pods,deployments,services,jobs,persistentvolumeclaims"
 
 
@@ -20,14 +27,51 @@ def folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get("ML_PLATFORM_ARTIFACTS") or ROOT / _DEFAULT)
 
 
-def clear(target: Path) -> None:
-    """Make the folder, and empty it where everything in it is of earlier runs; whatever else lies there stays."""
+def report(tiers: str, group: str) -> str:
+    """The name of pytest's report on tests of `tiers` in an environment."""
+    return f"{tiers}-{group}.xml"
+
+
+def of_test(identifier: str) -> str:
+    """The name of the folder with what is kept of a failed test of the platform."""
+    return re.sub(r"[^\w.-]+", "-", identifier)
+
+
+def clear(target: Path) -> list[Path]:
+    """Make the folder and delete what an earlier run left in it; returns what else lies there, which stays.
+
+    Where something lay in the folder before the first run, nothing shows whose the rest is: all of it stays.
+    """
     marker = target / _MARKER
     if marker.is_file() or target == ROOT / _DEFAULT:
-        shutil.rmtree(target, ignore_errors=True)
+        for path in _entries(target):
+            if path.is_symlink() or path.name == _MARKER:
+                continue
+            if path.is_file() and _FILES.fullmatch(path.name):
+                path.unlink()
+            elif path.is_dir() and _FOLDERS.fullmatch(path.name):
+                _clear_collected(path)
     target.mkdir(parents=True, exist_ok=True)
-    if not any(target.iterdir()):
-        marker.write_text("Results of scripts/test of the ML platform; the next run empties this folder.\n")
+    left = [path for path in _entries(target) if path != marker]
+    if not left:
+        marker.write_text("Results of scripts/test of the ML platform; the next run deletes them.\n")
+    return left
+
+
+def _clear_collected(folder: Path) -> None:
+    """Delete what `collect` wrote, and the folder unless it holds something else."""
+    for name in _COLLECTED:
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    if not _entries(folder):
+        folder.rmdir()
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 def collect(paths: Paths, target: Path) -> None:

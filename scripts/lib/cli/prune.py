@@ -1,7 +1,8 @@
-"""Remove what is unused on this machine and old, or too much: images, and environments and tools of the cache."""
+"""Remove what is unused on this machine and old, or too much: images, environments, tools and downloads."""
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from contextlib import closing
@@ -13,7 +14,7 @@ from pathlib import Path
 import forge
 from ci import named
 from ci.failure import Failure as JobFailure
-from cli import ansible, app, console, lock, people
+from cli import ansible, app, console, lock, people, process
 from cli.down import human, size
 from cli.failure import BadInput, Failure
 from cli.repair_data import with_objects_of
@@ -25,6 +26,7 @@ from images.registry import Registry
 from mlplatform import retention
 from mlplatform.base_layer.environments import key_of
 from mlplatform.host import folders
+from mlplatform.host.downloads import GoModules, Packages
 from mlplatform.host.leftovers import Cache
 from mlplatform.registry import prune as registry
 from mlplatform.retention import DAY, GIB, Limit, Unused
@@ -33,8 +35,19 @@ from toolchain import load
 
 # An environment of training takes 6 GiB, and that of its tests as much: those of one earlier version may stay.
 LIMIT = Limit(30 * DAY, 15 * GIB)
-Thing = Path | tuple[registry.Image, ...]
-"""A file or folder of the cache, or an image with those that it consists of."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """What was unpacked in the cache to build or install from, and can be downloaded again."""
+
+    kind: str
+    path: Path
+
+
+GO, UV = "Go modules", "Python packages"
+Thing = Path | Download | tuple[registry.Image, ...]
+"""A file or folder of the cache, a download, or an image with those that it consists of."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,14 @@ class Found:
 
     @property
     def images(self) -> list[registry.Image]:
-        return [image for one in self.going if not isinstance(one.what, Path) for image in one.what]
+        return [image for one in self.going if isinstance(one.what, tuple) for image in one.what]
+
+    @property
+    def size(self) -> int:
+        return sum(one.size for one in self.going)
+
+    def downloads(self, kind: str) -> list[Path]:
+        return [one.what.path for one in self.going if isinstance(one.what, Download) and one.what.kind == kind]
 
 
 def data(paths: Paths) -> Path:
@@ -85,15 +105,47 @@ def named_images(cluster: Cluster, paths: Paths) -> set[str]:
 
 def look(cluster: Cluster, paths: Paths, limit: Limit, now: datetime) -> Found:
     """What may go of this machine. Raises Failure, SettingsError."""
+    unused = [*unused_in_cache(paths), *unused_images(cluster, paths)]
+    going = retention.due(unused, limit, now)
+    return Found(going, sum(one.size for one in unused) - sum(one.size for one in going))
+
+
+def unused_in_cache(paths: Paths) -> list[Unused[Thing]]:
+    """Environments, tools and downloads that this checkout has no use for. Raises Failure, SettingsError."""
     # Before anything is read there: somebody else's folder is nobody's to look through.
     folders.refuse_foreign(paths.cache, folders.CACHE)
     folders.refuse_mounts(paths.cache)
     environments = [f"{path.stem}-{key_of(path.read_bytes())}" for path in (ROOT / "requirements").glob("*.txt")]
     tools = [paths.tools / tool.name / tool.version for tool in load().values()]
     cache = Cache(paths.cache, [*(paths.cache / "venvs" / name for name in environments), *tools])
-    unused: list[Unused[Thing]] = [*cache.unused(size), *unused_images(cluster, paths)]
-    going = retention.due(unused, limit, now)
-    return Found(going, sum(one.size for one in unused) - sum(one.size for one in going))
+    sums = [path.read_text(encoding="utf-8") for path in (ROOT / "infra" / "toolchain" / "go").glob("*/go.sum")]
+    modules, packages = go_modules(paths), python_packages(paths)
+    try:
+        found = {
+            GO: modules.unused(sums, size) if _is_own(modules.folder, paths) else [],
+            UV: packages.unused(size) if _is_own(packages.folder, paths) else [],
+        }
+    except OSError as error:
+        raise Failure(f"{error.filename}: cannot be read ({error.strerror})", "run it as root") from None
+    downloads = [
+        Unused(Download(kind, one.what), one.size, one.since) for kind, several in found.items() for one in several
+    ]
+    return [*cache.unused(size), *downloads]
+
+
+def go_modules(paths: Paths) -> GoModules:
+    """Where tools are built from."""
+    return GoModules(paths.cache / "go" / "mod")
+
+
+def python_packages(paths: Paths) -> Packages:
+    """Where environments are made from."""
+    return Packages(paths.cache / "uv")
+
+
+def _is_own(folder: Path, paths: Paths) -> bool:
+    """Whether no link in the cache leads away to it: what is elsewhere is somebody's."""
+    return not any(path.is_symlink() for path in (folder, *folder.parents) if paths.cache in path.parents)
 
 
 def unused_images(cluster: Cluster, paths: Paths) -> list[Unused[tuple[registry.Image, ...]]]:
@@ -122,10 +174,16 @@ def show(found: Found, limit: Limit) -> None:
     for one in found.going:
         if isinstance(one.what, Path):
             shown.print(f"  {human(one.size):>10}  {one.what}, used until {one.since:%Y-%m-%d}", markup=False)
-        else:
+        elif isinstance(one.what, tuple):
             what = ", ".join(f"image {image}" for image in one.what)
             shown.print(f"  {human(one.size):>10}  {what}, pushed {one.since:%Y-%m-%d}", markup=False)
-    shown.print(f"{human(sum(one.size for one in found.going))} in all go; {kept}.")
+    for kind in (GO, UV):
+        several = [one for one in found.going if isinstance(one.what, Download) and one.what.kind == kind]
+        if several:
+            place = os.path.commonpath([one.what.path.parent for one in several if isinstance(one.what, Download)])
+            what = f"{len(several)} {kind} below {place}, there since {several[0].since:%Y-%m-%d} or later"
+            shown.print(f"  {human(sum(one.size for one in several)):>10}  {what}", markup=False)
+    shown.print(f"{human(found.size)} in all go; {kept}.")
 
 
 def delete_folders(found: Found) -> None:
@@ -135,6 +193,23 @@ def delete_folders(found: Found) -> None:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         except OSError as error:
             raise Failure(f"{error.filename}: cannot be deleted ({error.strerror})", "run it as root") from None
+
+
+def delete_downloads(found: Found, paths: Paths) -> None:
+    """Delete Go's modules, and have uv delete its packages. Raises Failure."""
+    modules, packages = go_modules(paths), python_packages(paths)
+    try:
+        for path in found.downloads(GO):
+            modules.delete(path)
+    except OSError as error:
+        raise Failure(f"{error.filename}: cannot be deleted ({error.strerror})", "run it as root") from None
+    if going := found.downloads(UV):
+        # uv itself, which waits until nobody installs: by name what it can find, then what nothing leads to any more.
+        environment = {**os.environ, "UV_CACHE_DIR": str(packages.folder)}
+        uv = paths.bin / "uv"
+        if names := packages.names(going):
+            process.output([uv, "cache", "clean", *names], environment=environment, timeout=600)
+        process.output([uv, "cache", "prune"], environment=environment, timeout=600)
 
 
 def delete_images(found: Found, store: Registry) -> None:
@@ -167,6 +242,7 @@ def _act(arguments: argparse.Namespace) -> int:
         confirm(arguments.yes)
         before = size(paths.cache) + size(data(paths))
         delete_folders(found)
+        delete_downloads(found, paths)
         if found.images:
             store = Registry(cluster.registry.host, paths.secret("registry-password"), paths.bin / "crane")
             delete_images(found, store)
@@ -213,9 +289,10 @@ def main() -> int:
     parser = app.parser(
         "prune",
         f"""Remove what this machine does not use: images that no commit of main, of an open pull request or of a tag
-names, but for the last ten of each repository; Python environments and tools of earlier versions. What is
-older than {age} days goes, and the oldest of the rest while all of it takes more than {most} GiB; nothing does within
-its first day. Lists everything first, and asks. Data in the object store is pruned by the workflow prune.
+names, but for the last ten of each repository; Python environments and tools of earlier versions; Go modules and
+Python packages that none of today's are made of, and that can be downloaded again. What is older than {age} days
+goes, and the oldest of the rest while all of it takes more than {most} GiB; nothing does within its first day. Lists
+everything first, and asks. Data in the object store is pruned by the workflow prune.
 
 The disk is full: scripts/prune --to-size 0""",
     )

@@ -175,7 +175,7 @@ class Session:
                 self._pytest("+".join(tier.name for tier in chosen), group, arguments, chosen)
 
     def _pytest(self, name: str, group: str, arguments: list[str], tiers: list[Tier]) -> None:
-        report = self.artifacts / f"{name}-{group}.xml"
+        report = self.artifacts / evidence.report(name, group)
         report.unlink(missing_ok=True)
         expression = " or ".join(f"({tier.expression})" for tier in tiers)
         # Settings are the project's own, whatever lies beside the tests that were chosen.
@@ -287,7 +287,7 @@ def _environment(paths: Paths, group: str) -> dict[str, str]:
 
 def fast(session: Session) -> None:
     """All that needs no platform: tests without tools while these are made, then the others."""
-    tools = Tools(session.artifacts / "tools.log")
+    tools = Tools(session.artifacts / evidence.TOOLS)
     try:
         session.pytest([TIERS["unit"]])
         tools.wait(lambda: session.heading("tools"))
@@ -330,7 +330,7 @@ def _live(session: Session, tiers: list[Tier]) -> None:
             else:
                 session.pytest([tier])
     else:
-        evidence.collect(session.paths, session.artifacts / "up")
+        evidence.collect(session.paths, session.artifacts / evidence.UP)
 
 
 def run_affected(session: Session, jobs: Iterable[str], since: str | None) -> None:
@@ -341,7 +341,7 @@ def run_affected(session: Session, jobs: Iterable[str], since: str | None) -> No
     programs = PROGRAMS if RENDER in chosen else ("actionlint",) if CHECK in chosen else ()
     # Tools that are there are taken as they are: a job has those of the base layer, and could make none.
     if missing := [name for name in programs if not (session.paths.bin / name).exists()]:
-        Tools(session.artifacts / "tools.log", missing).wait(lambda: session.heading("tools"))
+        Tools(session.artifacts / evidence.TOOLS, missing).wait(lambda: session.heading("tools"))
     for job in chosen:
         if job == CHECK:
             session.command(CHECK, ROOT / "scripts" / "check")
@@ -351,14 +351,20 @@ def run_affected(session: Session, jobs: Iterable[str], since: str | None) -> No
         console.out().print("nothing of this change concerns the repository's own checks", markup=False)
 
 
+def _artifacts() -> Path:
+    """The folder for logs and reports, without those of earlier runs."""
+    folder = evidence.folder()
+    for path in evidence.clear(folder):
+        console.out().print(f"stays, because scripts/test did not make it: {path}", markup=False)
+    return folder
+
+
 def _affected(arguments: argparse.Namespace) -> int:
     jobs = [name for name in arguments.tiers if name != AFFECTED]
     if unknown := set(jobs) - set(JOBS):
         raise BadInput(f"affected has no part {', '.join(sorted(unknown))}", f"choose of: {', '.join(JOBS)}")
-    artifacts = evidence.folder()
-    evidence.clear(artifacts)
     paths = Paths.from_environment()
-    session = Session(paths, artifacts, arguments.pytest, seed=arguments.seed, may_be_empty=True)
+    session = Session(paths, _artifacts(), arguments.pytest, seed=arguments.seed, may_be_empty=True)
     run_affected(session, jobs or JOBS, arguments.since)
     return session.close()
 
@@ -370,14 +376,13 @@ def _act(arguments: argparse.Namespace) -> int:
         raise BadInput("--since is a part of affected", "scripts/test affected --since=COMMIT")
     if unknown := [name for name in arguments.tiers if name not in (FAST, *TIERS)]:
         raise BadInput(f"there is no tier {', '.join(unknown)}", f"choose of: {FAST}, {', '.join(TIERS)}")
-    paths, artifacts = Paths.from_environment(), evidence.folder()
-    evidence.clear(artifacts)
+    paths, artifacts = Paths.from_environment(), _artifacts()
     session = Session(paths, artifacts, arguments.pytest, seed=arguments.seed)
     chosen = [TIERS[name] for name in TIERS if name in (arguments.tiers or _LIVE)]
     if FAST in arguments.tiers or not arguments.tiers:
         fast(session)
     elif any(tier.name in (*_BUILT, *_NAMED) for tier in chosen):
-        Tools(artifacts / "tools.log").wait(lambda: session.heading("tools"))
+        Tools(artifacts / evidence.TOOLS).wait(lambda: session.heading("tools"))
     if offline := [tier for tier in chosen if not tier.platform and tier.name not in _NAMED]:
         session.pytest(offline)
     for tier in chosen:

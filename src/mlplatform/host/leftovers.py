@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mlplatform.retention import Unused
 
-# Environments and tools by version, and what building them said. Images, Go's and uv's caches tidy themselves.
+# Environments and tools by version, and what building them said. `downloads` knows what they were made from; the image
+# build and Go's build cache tidy themselves.
 _PATTERNS = ("venvs/*", "bootstrap/*", "tools/*/*", "logs/toolchain/*")
 _PROCESSES = Path("/proc")
 

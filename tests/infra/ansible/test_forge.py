@@ -2,9 +2,12 @@
 
 import configparser
 import hashlib
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -72,6 +75,19 @@ def test_s13_a_pull_request_that_asks_to_skip_ci_is_judged(forge: Forge) -> None
     eventually(lambda: judged_after(forge, before), "the gate's run")
 
 
+@pytest.mark.tools
+def test_d17_the_log_of_a_job_goes_after_thirty_days(tmp_path: Path) -> None:
+    """Gitea's own nightly task, on jobs that ended then and then."""
+    with gitea(tmp_path / "gitea") as found, closing(sqlite3.connect(tmp_path / "gitea" / "gitea.db")) as database:
+        for days in (29, 31):
+            values = (days, str(days), int(time.time()) - days * 86400)
+            insert = "INSERT INTO action_task (id, token_hash, stopped, log_expired) VALUES (?, ?, ?, 0)"
+            database.execute(insert, values)
+        database.commit()
+        found.api("POST", "/admin/cron/cleanup_actions")
+        assert database.execute("SELECT id FROM action_task WHERE log_expired").fetchall() == [(31,)]
+
+
 def test_s13_what_would_skip_a_workflow_is_known_to_nobody(tmp_path: Path) -> None:
     """The role's template with its defaults, filled in by Ansible."""
     for name in ("forge-secret-key", "forge-internal-token", "forge-signing-key"):
@@ -110,4 +126,5 @@ def test_s13_what_would_skip_a_workflow_is_known_to_nobody(tmp_path: Path) -> No
     settings.read_string("[DEFAULT]\n" + (tmp_path / "app.ini").read_text())
     actions = settings["actions"]
     assert actions["WORKFLOW_DIRS"] == ".github/workflows"
+    assert (actions["LOG_RETENTION_DAYS"], actions["ARTIFACT_RETENTION_DAYS"]) == ("30", "30")
     assert actions["SKIP_WORKFLOW_STRINGS"] == hashlib.sha256(b"forge-internal-token-0123456789").hexdigest()

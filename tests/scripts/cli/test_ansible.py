@@ -86,6 +86,23 @@ def test_variables_and_a_dry_run_reach_the_playbook(context: Context, paths: Pat
         ansible.playbook(context, "site.yml", "local", paths, dry_run=True, purge=True)
 
 
+def test_d14_what_a_playbook_would_change_is_told_by_its_tasks_and_nothing_is_changed(
+    context: Context, paths: Paths, folder: Path
+) -> None:
+    files = [folder / "one", folder / "two => {", folder / "three"]
+    for file in files[:2]:
+        file.touch()
+    (folder / "site.yml").write_text(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n"
+        "    - name: Delete.\n      ansible.builtin.file: {path: '{{ item }}', state: absent}\n"
+        f"      loop: {[str(file) for file in files]}\n"
+        "    - name: Make.\n      ansible.builtin.file: {path: three, state: touch}\n      when: not purge\n"
+    )
+    found = ansible.changes(context, "site.yml", "local", paths, purge=True)
+    assert [(one.task, one.result["path"]) for one in found] == [("Delete", str(file)) for file in files[:2]]
+    assert all(file.exists() for file in files[:2])
+
+
 def test_a_playbook_that_does_not_parse_fails_with_ansibles_words(context: Context, paths: Paths, folder: Path) -> None:
     (folder / "site.yml").write_text("- hosts: [\n")
     with pytest.raises(Failure) as failed:

@@ -1,14 +1,17 @@
 """Each finding says what is wrong and what fixes it."""
 
+import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cli import doctor
+from cli import app, doctor, prune
 from images import store
 from images.catalog import images
+from mlplatform.host import folders
 from mlplatform.toolchain.first_use import FILE, FirstUse
 from settings import Paths
 from toolchain import Tool, installer, load
@@ -86,6 +89,27 @@ def test_a_record_that_was_tampered_with_is_a_finding(paths: Paths) -> None:
     assert not checks["trusted on first use"].ok
     assert "is damaged; restore it, or remove it" in checks["trusted on first use"].detail
     assert checks["trusted on first use"].fix
+
+
+def test_d17_what_is_old_and_unused_is_a_warning_that_names_the_command(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "RECORD", paths.state / "record")
+    path = paths.cache / "venvs" / "ops-000000000000"
+    path.mkdir(parents=True)
+    folders.claim(paths.cache, folders.CACHE)
+    cluster = app.cluster("local")
+    found = doctor.unused(cluster, paths)
+    assert (found.ok, found.detail, found.fix) == (True, "nothing that is old or too much", "")
+    (path / "file").write_bytes(b"x" * 8192)
+    long_ago = time.time() - 31 * 86400
+    os.utime(path, (long_ago, long_ago))
+    found = doctor.unused(cluster, paths)
+    assert (found.ok, found.detail) == (True, "8.0 KiB are old or too much")
+    assert found.fix.startswith("scripts/prune ")
+    # It cannot be known without the forge what of the registry is in use.
+    prune.data(paths).mkdir(parents=True)
+    assert doctor.unused(cluster, paths).detail.startswith("cannot be told: ")
 
 
 def test_every_finding_that_is_wrong_has_a_fix(paths: Paths) -> None:

@@ -7,6 +7,7 @@ import pytest
 from cli import down
 from cli.failure import BadInput
 from mlplatform.host import folders
+from mlplatform.host.removal import Change
 from settings import Paths
 
 
@@ -54,12 +55,115 @@ def test_hard_links_count_once_and_missing_folders_nothing(tmp_path: Path) -> No
     assert down.size(tmp_path / "missing") == 0
 
 
-def test_without_a_terminal_only_yes_deletes(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    lost = down.losses(paths, keep_cache=True)
+def test_without_a_terminal_only_yes_deletes() -> None:
     with pytest.raises(BadInput, match="nothing was deleted"):
-        down._confirm(lost, [], yes=False)
-    assert "bucket ml-data" in capsys.readouterr().err
-    down._confirm(lost, [], yes=True)
+        down._confirm(yes=False)
+    down._confirm(yes=True)
+
+
+class Host:
+    """In the place of the playbook, which would change this very host: what it would change, and whether it did."""
+
+    def __init__(self) -> None:
+        self.purges: list[bool] = []
+        self.found = [Change("Remove files outside the state directory", {"removed": ["/etc/kubernetes"]})]
+
+    def changes(self, *_: object, purge: bool) -> list[Change]:
+        return [*self.found, *([Change("Delete the accounts", {"name": "ml-platform-forge"})] if purge else [])]
+
+    def playbook(self, *_: object, purge: bool) -> str:
+        self.purges.append(purge)
+        return "taken off"
+
+
+@pytest.fixture
+def host(paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host that is ready for the verb, with the link of a stack in its checkout."""
+    down.folders.claim(paths.state, down.folders.STATE)
+    (paths.state / "up.json").write_text("{}")
+    (tmp_path / "clusters").mkdir()
+    (tmp_path / "clusters" / "Pulumi.local.yaml").symlink_to("nowhere")
+    monkeypatch.setenv("ML_PLATFORM_STATE_DIR", str(paths.state))
+    monkeypatch.setenv("ML_PLATFORM_CACHE_DIR", str(paths.cache))
+    monkeypatch.setattr(down.lock, "PATH", tmp_path / "lock" / "lock")
+    monkeypatch.setattr(down.lock, "_FORMER", tmp_path / "former.lock")
+    monkeypatch.setattr(down, "ROOT", tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    made = Host()
+    monkeypatch.setattr(down.ansible, "playbook", made.playbook)
+    monkeypatch.setattr(down.ansible, "changes", made.changes)
+    return made
+
+
+def files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_symlink() or path.is_file()}
+
+
+def test_d14_down_lists_what_goes_and_that_data_stay(
+    host: Host, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["down"])
+    before = files(tmp_path)
+    assert down.main() == 0, capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert host.purges == [False]
+    gone = before - files(tmp_path)
+    assert gone == {paths.state / "up.json"}
+    listed = said[: said.index("Take the platform off the host")]
+    assert "This goes off the host; all data stays:\n  Remove files outside the state directory: /etc/kube" in listed
+    assert f": {paths.state / 'up.json'}" in listed
+    assert "accounts" not in said
+
+
+def test_d14_a_purge_that_is_not_confirmed_has_listed_everything_and_changed_nothing(
+    host: Host, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(tmp_path)
+    monkeypatch.setattr("sys.argv", ["down", "--purge"])
+    assert down.main() == 2
+    said = capsys.readouterr().err
+    assert host.purges == []
+    assert files(tmp_path) == before
+    assert list((tmp_path / "temporary").iterdir()) == []
+    for line in (
+        "Remove files outside the state directory: /etc/kubernetes",
+        "Delete the accounts: ml-platform-forge",
+        f"Delete the link: {tmp_path / 'clusters' / 'Pulumi.local.yaml'}",
+        f"bucket ml-data ({paths.state / 'object-store' / 'buckets' / 'ml-data'})",
+        "nothing was deleted",
+    ):
+        assert line in said
+
+
+def test_d14_what_a_purge_deletes_is_in_its_list(
+    host: Host, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(tmp_path)
+    monkeypatch.setattr("sys.argv", ["down", "--purge", "--yes"])
+    assert down.main() == 0, capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert host.purges == [True]
+    listed = said[: said.index("Take the platform off the host")]
+    gone = before - files(tmp_path)
+    assert {path.name for path in gone} >= {"Pulumi.local.yaml", "object", "kubectl", "up.json"}
+    for path in gone:
+        if path not in (paths.state / folders.STATE.marker, paths.cache / folders.CACHE.marker):
+            assert any(
+                str(one) in listed
+                for one in (path, *path.parents)
+                if one.is_relative_to(tmp_path) and one not in (tmp_path, paths.state, paths.cache)
+            ), path
+
+
+def test_d14_where_nothing_is_left_it_says_so(
+    host: Host, paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.found = []
+    (paths.state / "up.json").unlink()
+    monkeypatch.setattr("sys.argv", ["down"])
+    assert down.main() == 0
+    assert "There is nothing of the platform to take off this host." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -79,7 +183,7 @@ def test_s9_what_is_not_the_platforms_is_named_and_not_among_the_losses(
     assert stays == [paths.state / ".notes", paths.cache / "thesis.tex"]
     lost = down.losses(paths, keep_cache=False)
     assert not {one.path for one in lost} & set(stays)
-    down._confirm(lost, stays, yes=True)
+    down._show([], lost, stays, keeps_data=False)
     assert f"the platform did not make it: {paths.cache / 'thesis.tex'}" in capsys.readouterr().err
 
 
@@ -97,28 +201,21 @@ def test_s9_s24_a_purge_of_somebody_elses_folder_is_refused_before_anything_happ
     monkeypatch.setattr(down.lock, "PATH", tmp_path / "lock" / "lock")
     monkeypatch.setattr(down.lock, "_FORMER", tmp_path / "former.lock")
     monkeypatch.setattr("sys.argv", ["down", "--purge", "--yes", *keeps])
-    monkeypatch.setattr(down.ansible, "playbook", lambda *_, **__: pytest.fail("the host was changed"))
+    for name in ("changes", "playbook"):
+        monkeypatch.setattr(down.ansible, name, lambda *_, **__: pytest.fail("the host was touched"))
     assert down.main() == 2
     assert sorted(path.name for path in home.rglob("*") if path.is_file()) == ["diary", "hammer", "id", "thesis.tex"]
 
 
 def test_s8_s9_a_purge_deletes_the_platforms_part_and_says_what_is_left(
-    paths: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    host: Host, paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only the playbook, which changes this very host, is left out."""
-    down.folders.claim(paths.state, down.folders.STATE)
     (paths.state / "thesis.tex").write_text("mine")
-    monkeypatch.setenv("ML_PLATFORM_STATE_DIR", str(paths.state))
-    monkeypatch.setenv("ML_PLATFORM_CACHE_DIR", str(paths.cache))
-    monkeypatch.setattr(down.lock, "PATH", tmp_path / "lock" / "lock")
-    monkeypatch.setattr(down.lock, "_FORMER", tmp_path / "former.lock")
-    monkeypatch.setattr(down, "ROOT", tmp_path)
     monkeypatch.setattr("sys.argv", ["down", "--purge", "--yes"])
-    asked: list[bool] = []
-    monkeypatch.setattr(down.ansible, "playbook", lambda *_, purge: asked.append(purge) or "taken off")
     assert down.main() == 0, capsys.readouterr().err
     said = capsys.readouterr().err
-    assert asked == [True]
+    assert host.purges == [True]
     assert [path.name for path in paths.state.iterdir()] == ["thesis.tex"]
     assert not paths.cache.exists()
     assert f"left: {paths.state / 'thesis.tex'}" in " ".join(said.split())

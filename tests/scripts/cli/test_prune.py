@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,59 @@ def test_d17_the_oldest_go_while_what_is_unused_takes_more_than_it_may(machine: 
     assert going(Limit(4 * DAY, 5 * one)) == ["ops-20", "ops-9", "ops-5"]
     assert going(Limit(30 * DAY, 0)) == ["ops-20", "ops-9", "ops-5", "ops-2"]
     assert all(path.is_dir() for path in made), "looking deletes nothing"
+
+
+def module(machine: Paths, name: str) -> Path:
+    """A Go module, packed and unpacked, that was downloaded long ago."""
+    packed = machine.cache / "go" / "mod" / "cache" / "download" / name.replace("@", "/@v/")
+    packed.parent.mkdir(parents=True)
+    packed.with_name(f"{packed.name}.zip").write_bytes(b"x" * 9000)
+    return old(machine.cache / "go" / "mod" / name)
+
+
+@pytest.mark.tools
+def test_d17_downloads_that_this_checkout_does_not_name_go_and_are_listed_first(
+    machine: Paths, capsys: pytest.CaptureFixture[str], tool: Callable[[str], Path]
+) -> None:
+    """uv's packages by uv itself: one by its name, one that nothing in uv's cache leads to."""
+    line = (ROOT / "infra/toolchain/go/crane/go.sum").read_text().split()
+    kept = module(machine, f"{line[0]}@{line[1].removesuffix('/go.mod')}".lower())
+    gone = [module(machine, f"example.org/{name}@v1.0.0") for name in ("one", "two")]
+    packages = [old(machine.cache / "uv" / "archive-v0" / name) for name in ("abc", "ghi")]
+    link = machine.cache / "uv" / "wheels-v7" / "pypi" / "left" / "1.0-py3-none-any"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(packages[0])
+    shared = old(machine.cache / "uv" / "archive-v0" / "def")
+    (machine.cache / "venvs").mkdir()
+    (machine.cache / "venvs" / "hard-link").hardlink_to(shared / "file")
+    found = prune.look(app.cluster("local"), machine, prune.LIMIT, NOW)
+    assert (found.downloads(prune.GO), found.downloads(prune.UV)) == (gone, packages)
+    assert found.folders == []
+
+    prune.show(found, prune.LIMIT)
+    shown = " ".join(capsys.readouterr().err.split())
+    assert f"2 Go modules below {machine.cache / 'go/mod/example.org'}, there since" in shown
+    assert f"2 Python packages below {shared.parent}, there since" in shown
+
+    machine.bin.mkdir()
+    (machine.bin / "uv").symlink_to(tool("uv"))
+    prune.delete_downloads(found, machine)
+    assert kept.is_dir()
+    assert [path for path in gone if path.exists()] == []
+    assert sorted(path.name for path in (machine.cache / "go").rglob("*.zip")) == [f"{kept.name.partition('@')[2]}.zip"]
+    assert [path for path in (*packages, link) if path.is_symlink() or path.exists()] == []
+
+
+def test_d17_downloads_go_by_size_and_never_through_a_link(machine: Paths, tmp_path: Path) -> None:
+    path = module(machine, "example.org/one@v1.0.0")
+    young = time.time() - 2 * 86400
+    os.utime(path, (young, young))
+    assert prune.look(app.cluster("local"), machine, prune.LIMIT, NOW).going == []
+    none = Limit(30 * DAY, 0)
+    assert prune.look(app.cluster("local"), machine, none, NOW).downloads(prune.GO) == [path]
+    (machine.cache / "go").rename(tmp_path / "theirs")
+    (machine.cache / "go").symlink_to(tmp_path / "theirs")
+    assert prune.look(app.cluster("local"), machine, none, NOW).going == []
 
 
 @pytest.mark.parametrize(
