@@ -30,7 +30,7 @@ from components.pod_access import PodAccess, PodAccessArgs, PodGrant
 from resource_options import after, gone_with
 from settings import DOMAIN, PROJECT, ROOT, AwsShared, AwsStage, Paths, SettingsError, load_cluster
 
-RUNNERS, RUNNER_JOB = "runner-controller", "runner-job"
+RUNNERS = "runner-controller"
 EXTERNAL_SECRETS = "external-secrets"
 CLASSIFIER = "classifier"  # the app that serves models
 
@@ -234,8 +234,13 @@ def managed_gpu_nodes(cluster: AwsStage) -> gpu.Nodes | None:
 def pod_grants(stage: Stage) -> dict[str, PodGrant]:
     """What pods may do at AWS, by purpose."""
     owner, name = stage.owner, stage.name
+
+    def runner(pods: grants.Pods) -> PodGrant:
+        statements = stage.buckets.apply(lambda arns: grants.runner(pods.jobs, arns["data"], arns["models"]))
+        return PodGrant(RUNNERS, pods.service_account, statements)
+
     found = {
-        "dvc": PodGrant(RUNNERS, RUNNER_JOB, stage.buckets.apply(lambda arns: grants.runner(arns["data"]))),
+        **{purpose: runner(pods) for purpose, pods in grants.RUNNER_PODS.items()},
         "secrets": PodGrant(EXTERNAL_SECRETS, EXTERNAL_SECRETS, grants.external_secrets(owner, name)),
     }
     for one in stage.cluster.stages:

@@ -82,6 +82,7 @@ def _of_shared(shared: AwsShared) -> list[Statement]:
 def _of_stage(owner: Owner, tagged: Sequence[str], shared: AwsShared) -> list[Statement]:
     """What the roles of a stage need. `tagged`: the stacks whose keys they use."""
     cached = pull_through.cached_repositories(shared.account, shared.region, shared.pull_through)
+    data, models = (f"arn:aws:s3:::{name}" for name in (shared.buckets.data, shared.buckets.models))
     own = {"StringEquals": {OWNER_TAG: list(tagged)}}
     by_ec2 = {"StringEquals": {"kms:ViaService": f"ec2.{owner.region}.amazonaws.com"}}
     in_cluster = ("eks-auth:AssumeRoleForPodIdentity", "eks:Describe*", "eks:List*")
@@ -98,8 +99,8 @@ def _of_stage(owner: Owner, tagged: Sequence[str], shared: AwsShared) -> list[St
         # EKS makes instance profiles of a node's role.
         allow("Profiles", ["iam:*InstanceProfile*"], [f"arn:aws:iam::{owner.account}:instance-profile/*"]),
         allow("PassRoles", ["iam:PassRole"], [naming.role_arn(owner.account, "*", owner.role_path)]),
-        *grants.runner(f"arn:aws:s3:::{shared.buckets.data}"),
-        *grants.serving(f"arn:aws:s3:::{shared.buckets.models}"),
+        *grants.all_runners(data, models),
+        *grants.serving(models),
         *grants.external_secrets(owner, naming.cluster(owner.name)),
     ]
 

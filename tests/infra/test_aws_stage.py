@@ -69,6 +69,8 @@ def test_every_pod_with_a_grant_has_its_own(auto: Recording) -> None:
     }
     assert associated == {
         "access-dvc": ("runner-controller", "runner-job"),
+        "access-evaluate": ("runner-controller", "runner-evaluate"),
+        "access-judge": ("runner-controller", "runner-judge"),
         "access-secrets": ("external-secrets", "external-secrets"),
         "access-serving-dev": ("dev", "classifier"),
     }
@@ -81,6 +83,8 @@ def test_grants_are_on_the_shared_buckets(auto: Recording) -> None:
 
     assert f"arn:aws:s3:::ml-platform-data-{ACCOUNT}/dvc/*" in resources("dvc")
     assert "models" not in resources("dvc")
+    assert f"arn:aws:s3:::ml-platform-models-{ACCOUNT}/releases/*" in resources("judge")
+    assert f"arn:aws:s3:::ml-platform-data-{ACCOUNT}/measurements/*" in resources("evaluate")
     assert f"arn:aws:s3:::ml-platform-models-{ACCOUNT}/*" in resources("serving-dev")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -125,18 +126,24 @@ def test_a_tag_that_is_no_md5_is_settled_by_the_content(remote: seed.Remote, sma
 
 
 @pytest.mark.parametrize("change", ["gone", "renamed", "other data", "several", "unreadable"])
+@pytest.mark.parametrize(
+    ("options", "tracked"),
+    [((), "data/digits.dvc"), (("--test-set",), "data/test.safetensors.dvc")],
+    ids=["data", "test-set"],
+)
 def test_d8_data_that_is_not_the_demos_is_neither_seeded_nor_refused(
-    remote: seed.Remote, project: Path, change: str
+    remote: seed.Remote, project: Path, options: tuple[str, ...], tracked: str, change: str
 ) -> None:
     """Whether or not the store has it; a store that is away is not even asked."""
-    pointer = project / "data" / "digits.dvc"
+    pointer = project / tracked
+    shutil.copy(ROOT / "ml" / tracked, pointer)
     match change:
         case "gone":
             pointer.unlink()
         case "renamed":
             pointer.rename(pointer.with_name("churn.dvc"))
         case "other data":
-            pointer.write_text(pointer.read_text().replace("f5188483", "00000000"))
+            pointer.write_text(re.sub("md5: [0-9a-f]{8}", "md5: 00000000", pointer.read_text()))
         case "several":
             pointer.write_text(pointer.read_text() + "- {md5: 00000000000000000000000000000000, path: more}\n")
         case "unreadable":
@@ -144,11 +151,12 @@ def test_d8_data_that_is_not_the_demos_is_neither_seeded_nor_refused(
     (project / ".dvc" / "config").unlink()
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "ml" / "src"), "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
-    command = [sys.executable, "-m", "digits.seed", f"--project={project}"]
+    command = [sys.executable, "-m", "digits.seed", f"--project={project}", *options]
     done = subprocess.run(command, env=variables, capture_output=True, text=True)
     assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
+    assert done.stdout.startswith(tracked)
     assert "nothing to seed" in done.stdout
-    assert remote.tags() == {}
+    assert "Contents" not in remote.client.list_objects_v2(Bucket=BUCKET)
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
 
 

@@ -1,4 +1,4 @@
-"""Training is reproducible to the byte, learns, and stops when the loss diverges."""
+"""Training is reproducible to the byte on one machine, learns, and stops when the loss diverges."""
 
 import hashlib
 import os

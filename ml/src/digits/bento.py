@@ -1,8 +1,8 @@
 """Package a trained model for release: a Bento, and the two reproducible image layers that hold it.
 
 The layer of dependencies follows `requirements/serve.txt` alone, so it is stored, pushed and pulled once; the layer of
-the Bento is small. Both unpack under `/opt/classifier` on a base image that has Python 3.11 anywhere on its PATH. The
-same input gives the same bytes, so releasing an unchanged model gives the same image digest.
+the Bento is small. Both unpack under `/opt/classifier` on a base image that has Python 3.11 anywhere on its PATH. On
+one machine the same input gives the same bytes; packages for another processor, or another zlib, may give others.
 """
 
 import argparse

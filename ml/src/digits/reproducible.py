@@ -1,11 +1,12 @@
-"""Make two runs on one kind of device give the same bytes, without a word to anybody.
+"""Make two runs on one machine give the same bytes, without a word to anybody.
 
 Importing this module, before anything else imports torch, sets what the numeric libraries read when they load.
 """
 
 import os
 
-# One code path on every x86 processor: results then do not depend on the machine that a runner happens to get.
+# The libraries choose code by the processor. With one path on all x86 processors results differ less between machines;
+# that they are the same bytes holds on one machine only.
 os.environ.setdefault("ATEN_CPU_CAPABILITY", "default")
 os.environ.setdefault("MKL_CBWR", "COMPATIBLE")
 # Without a fixed workspace cuBLAS may choose another algorithm in the next run.
