@@ -26,9 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _no_real_state(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Only tests of the platform see its state directory; whatever else runs finds an empty one."""
+    """Only tests of the platform see its state directory and the folder of this run's evidence; whatever else runs
+    finds empty ones.
+    """
     if not any(request.node.get_closest_marker(name) for name in LIVE):
         monkeypatch.setenv("ML_PLATFORM_STATE_DIR", str(tmp_path_factory.getbasetemp() / "no-state"))
+        monkeypatch.setenv("ML_PLATFORM_ARTIFACTS", str(tmp_path_factory.getbasetemp() / "no-artifacts"))
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from cli import test
+from cli import evidence, test
 from cli.test import Count, Session
-from settings import Paths
+from settings import ROOT, Paths
 
 REPORT = '<testsuites><testsuite tests="7" failures="1" errors="1" skipped="2"/><testsuite tests="1"/></testsuites>'
 
@@ -84,6 +84,10 @@ def test_b6_fast_is_all_that_needs_no_platform(
     monkeypatch.setattr(sys, "argv", ["test", *tiers])
     assert test.main() == 0
     assert done == ran
+
+
+def test_the_evidence_of_the_run_that_runs_the_tests_is_none_of_theirs() -> None:
+    assert not evidence.folder().is_relative_to(ROOT)
 
 
 def test_without_names_each_environment_runs_its_own_tests() -> None:
