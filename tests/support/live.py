@@ -138,8 +138,11 @@ class Platform:
 
     def failed_jobs(self, pull: PullRequest) -> str:
         """The last lines of the jobs of a pull request's head that did not succeed."""
-        head = self.member.pull_request(pull.number).head_sha
-        jobs = [job for run in self.member.workflow_runs(head) for job in self.member.jobs(run.id)]
+        return self.failed_jobs_of(self.member.pull_request(pull.number).head_sha)
+
+    def failed_jobs_of(self, commit: str) -> str:
+        """The last lines of the jobs of a commit that did not succeed."""
+        jobs = [job for run in self.member.workflow_runs(commit) for job in self.member.jobs(run.id)]
         lines: list[str] = []
         for job in jobs:
             if job.conclusion not in ("", "success", "skipped"):

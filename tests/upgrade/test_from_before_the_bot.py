@@ -5,102 +5,18 @@ main, then `scripts/up` again.
 Makes that platform by itself, and removes whatever this project runs on the machine first.
 """
 
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 import yaml
 
-from cli import git, loop, merging
-from cli.kube import Kubectl
-from digits import propose
+from cli import loop, merging
 from forge import PullRequest
 from live import Platform, eventually
-from settings import ROOT, Cluster, Paths
+from settings import ROOT
+from upgrading import WHY, identities, merge, merge_upstream, script
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.platform]
-
-FROM = "20dc5e4"
-WHY = "The gate of before cannot read what a training of today hands over"
-
-
-def script(root: Path, name: str, *arguments: str) -> str:
-    """Run a command of a checkout, see it succeed, and return what it said."""
-    command = [str(root / "scripts" / name), *arguments]
-    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    assert done.returncode == 0, f"{name}: {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-6000:]}"
-    return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of the commit, whose demo has run once."""
-    script(ROOT, "down", "--purge", "--yes", "--keep-cache")
-    clone = tmp_path_factory.mktemp("before") / "clone"
-    subprocess.run(["git", "clone", "--quiet", f"file://{ROOT}", str(clone)], check=True)
-    subprocess.run(["git", "-C", str(clone), "switch", "--quiet", "--create", "main-before", FROM], check=True)
-    script(clone, "demo")
-    return clone
-
-
-@pytest.fixture(scope="module")
-def live(before: Path, cluster: Cluster, paths: Paths) -> Iterator[Platform]:
-    member = loop.member(cluster, paths)
-    yield Platform(cluster, paths, Kubectl(paths), member)
-    member.close()
-
-
-@pytest.fixture(scope="module")
-def pulls(live: Platform) -> dict[str, PullRequest]:
-    """A trained pull request and the deployment of another, both open."""
-    first = live.propose("Train for a deployment", lambda text: loop.known_good(text, [yaml.safe_load(text)]))
-    assert live.gate(first)[0] == "success"
-    head = live.member.pull_request(first.number).head_sha
-    live.member.merge_pull_request(first.number, head)
-
-    def deployment() -> PullRequest | None:
-        found = [one for one in live.member.pull_requests(loop.MAIN) if one.title.startswith("Deploy ")]
-        return found[0] if found else None
-
-    deploy = eventually(deployment, 600, "the deploy pull request")
-    tried = yaml.safe_load(live.member.read_file(loop.PARAMS, loop.MAIN) or b"")
-    training = live.propose(
-        "Train on", lambda text: propose.rewrite(text, propose.propose(yaml.safe_load(text), [tried]))
-    )
-    assert live.gate(training)[0] == "success"
-    return {"training": training, "deploy": deploy}
-
-
-def identities(live: Platform) -> dict[str, str]:
-    """Pods of the served model and Applications, by name, with their UIDs."""
-    found = [
-        *live.kubectl.items("pods", "-n", live.stage),
-        *live.kubectl.items("applications.argoproj.io", "-n", "argocd"),
-    ]
-    return {f"{one['kind']}/{one['metadata']['name']}": one["metadata"]["uid"] for one in found}
-
-
-def merge(clone: git.Repository, base: str, other: str) -> str:
-    """The commit that merges `other` into `base`. Of a file that both changed it has the other's."""
-    before = clone.git("merge-base", base, other)
-    ours, theirs = (set(clone.git("diff", "--name-only", before, one).splitlines()) for one in (base, other))
-    index = git.Repository(clone.folder, {**clone.variables, "GIT_INDEX_FILE": str(clone.folder / "merged")})
-    index.git("read-tree", other)
-    if kept := sorted(ours - theirs):
-        removed = "".join(f"0 {'0' * 40}\t{path}\n" for path in kept)
-        index.git("update-index", "--index-info", text=f"{removed}{clone.git('ls-tree', '-r', base, '--', *kept)}\n")
-    return clone.git("commit-tree", index.git("write-tree"), "-p", base, "-p", other, text=f"Merge {other}\n")
-
-
-def merge_upstream(live: Platform) -> PullRequest:
-    """Open the pull request that merges this checkout's commit into the forge's main."""
-    login = loop.member_login(live.cluster, live.paths)
-    with loop.Clone(live.member.clone_url, login) as clone:
-        clone.git("fetch", "--quiet", str(ROOT), "HEAD:refs/heads/upstream")
-        commit = merge(clone, loop.MAIN, "upstream")
-        clone.git("push", "--quiet", live.member.clone_url, f"{commit}:refs/heads/upstream")
-    return live.member.create_pull_request("Merge upstream", "", "upstream", loop.MAIN)
 
 
 def merge_main(live: Platform, pull: PullRequest, change: Callable[[str], str]) -> None:

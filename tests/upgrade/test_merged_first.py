@@ -1,0 +1,77 @@
+"""The other order: the forge's main is merged first, by a platform that commit 20dc5e4 made, and `scripts/up` runs
+afterwards.
+
+Makes that platform by itself, and removes whatever this project runs on the machine first.
+"""
+
+import time
+
+import pytest
+import yaml
+
+from cli import merging
+from forge import PullRequest
+from live import Platform, eventually
+from settings import ROOT
+from upgrading import WHY, identities, merge_upstream, script
+
+pytestmark = [pytest.mark.upgrade, pytest.mark.platform]
+
+AFTER_THE_SYNC = 60
+
+
+def synced(live: Platform, commit: str) -> bool | None:
+    """Whether Argo CD has made the Applications of a commit of main."""
+    root = next(
+        one
+        for one in live.kubectl.items("applications.argoproj.io", "-n", "argocd")
+        if one["metadata"]["name"] == "root"
+    )
+    return root["status"]["sync"]["revision"] == commit or None
+
+
+@pytest.fixture(scope="module")
+def merged(live: Platform, pulls: dict[str, PullRequest]) -> tuple[str, dict[str, str]]:
+    """The commit that makes main this checkout's, and pods and Applications with their UIDs from before it."""
+    served = identities(live)
+    pull = merge_upstream(live)
+    script(ROOT, "merge-anyway", "--pull", str(pull.number), "--who", "owner", "--why", WHY)
+    found = live.member.pull_request(pull.number)
+    assert found.merged
+    eventually(lambda: synced(live, found.merge_sha), 300, "the sync of main's Applications")
+    return found.merge_sha, served
+
+
+def test_a_main_of_today_breaks_nothing_that_runs(live: Platform, merged: tuple[str, dict[str, str]]) -> None:
+    _, served = merged
+    time.sleep(AFTER_THE_SYNC)
+    assert {name: uid for name, uid in identities(live).items() if name in served} == served
+
+
+def test_what_needs_the_host_of_today_says_so(live: Platform, merged: tuple[str, dict[str, str]]) -> None:
+    commit, _ = merged
+
+    def said() -> str | None:
+        lines = live.failed_jobs_of(commit)
+        return lines if "run scripts/up" in lines else None
+
+    eventually(said, 300, "a job that asks for scripts/up")
+
+
+def test_up_ends_what_the_merge_began(live: Platform, merged: tuple[str, dict[str, str]]) -> None:
+    deployed = live.deployed()
+    script(ROOT, "up")
+    assert merging.check(live.cluster, live.paths).ok
+    live.settle(300)
+    assert {name: images for name, images in live.deployed().items() if name in deployed} == deployed
+
+
+def test_the_next_training_is_served(live: Platform, merged: tuple[str, dict[str, str]]) -> None:
+    out = live.paths.state / "upgrade-report.json"
+    try:
+        live.verb("demo", "--no-up", "--report", str(out))
+        report = yaml.safe_load(out.read_text())
+    finally:
+        out.unlink(missing_ok=True)
+    assert [pull["merged"] for pull in report["pull_requests"]] == [True, True]
+    assert report["prediction"]["label"] == report["prediction"]["expected"]
