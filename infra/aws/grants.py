@@ -74,8 +74,7 @@ WITHOUT_USE: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Pods:
-    """Runner pods with one service account between them, and whose jobs they are: none may do more than the least
-    trusted of them needs."""
+    """Runner pods with one service account between them, and whose jobs they are; each may do what any needs."""
 
     service_account: str
     jobs: tuple[Job, ...]
