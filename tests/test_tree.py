@@ -26,10 +26,8 @@ TREES = {
 # Modules that are tested as a part of something bigger: the test that runs them, for real, as that part.
 ELSEWHERE = {
     "apps/bot/src/merge_bot/activity.py": "tests/apps/bot/test_bot.py",
-    "apps/bot/src/merge_bot/api.py": "tests/apps/bot/test_bot.py",
     "apps/bot/src/merge_bot/audit.py": "tests/apps/bot/test_bot.py",
     "apps/bot/src/merge_bot/health.py": "tests/apps/bot/test_server.py",
-    "apps/bot/src/merge_bot/reader.py": "tests/apps/bot/test_bot.py",
     "apps/runner-controller/src/runner_controller/controller.py": "tests/apps/runner_controller/test_jobs.py",
     "apps/runner-controller/src/runner_controller/launch.py": "tests/apps/runner_controller/test_jobs.py",
     "apps/runner-controller/src/runner_controller/registration.py": "tests/apps/runner_controller/test_restart.py",

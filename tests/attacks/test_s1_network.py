@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from cli import health, kube
+from mlplatform.network import egress
 from settings import Cluster, Paths, load_local
 
 pytestmark = pytest.mark.host
@@ -78,16 +79,17 @@ def kubectl(platform: Paths, tool: Callable[[str], Path]) -> Kubectl:
 
 
 @pytest.fixture(scope="module")
-def start_job(kubectl: Kubectl) -> Iterator[Callable[[str], str]]:
-    """Starts a pod as the controller starts a job's, of the pool's own template, which then waits; returns its name."""
+def start_job(kubectl: Kubectl) -> Iterator[Callable[..., str]]:
+    """Starts a pod as the controller starts a job's of a trust class, of the pool's own template, which then waits;
+    returns its name."""
     template = json.loads(kubectl("get", "podtemplate", "ml-cpu", "-n", NAMESPACE, "--output=json"))["template"]
     names: list[str] = []
 
-    def start(name: str) -> str:
+    def start(name: str, trust: str = "untrusted") -> str:
         spec = {**template["spec"], "initContainers": [], "restartPolicy": "Never"}
         (container,) = spec["containers"]
         spec["containers"] = [{**container, "command": ["sleep", "600"], "resources": {}}]
-        labels = {"app.kubernetes.io/component": "job", "ml-platform.dev/trust": "untrusted"}
+        labels = {"app.kubernetes.io/component": "job", "ml-platform.dev/trust": trust}
         metadata = {
             "name": name,
             "namespace": NAMESPACE,
@@ -106,16 +108,26 @@ def start_job(kubectl: Kubectl) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="module")
-def from_job(kubectl: Kubectl, start_job: Callable[[str], str]) -> Callable[[set[Target]], set[Target]]:
+def from_pod(kubectl: Kubectl, start_job: Callable[..., str]) -> Callable[..., Callable[[set[Target]], set[Target]]]:
+    """Starts a job's pod; what it returns says to which of some targets that pod gets a connection."""
+
+    def start(name: str, **options: str) -> Callable[[set[Target]], set[Target]]:
+        start_job(name, **options)
+        time.sleep(3)  # until the firewall knows the pod it is cut off, which would pass for a refusal
+
+        def run(targets: set[Target]) -> set[Target]:
+            command = ("exec", "-i", name, "-n", NAMESPACE, "--", "python3", "-c", CONNECT)
+            return parsed(kubectl(*command, text=json.dumps(sorted(targets))))
+
+        return run
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def from_job(from_pod: Callable[..., Callable[[set[Target]], set[Target]]]) -> Callable[[set[Target]], set[Target]]:
     """Those of some targets that a job gets a connection to."""
-    name = start_job("attack-s1")
-    time.sleep(3)  # until the firewall knows the pod it is cut off, which would pass for a refusal
-
-    def run(targets: set[Target]) -> set[Target]:
-        command = ("exec", "-i", name, "-n", NAMESPACE, "--", "python3", "-c", CONNECT)
-        return parsed(kubectl(*command, text=json.dumps(sorted(targets))))
-
-    return run
+    return from_pod("attack-s1")
 
 
 def endpoint(address: str) -> Target:
@@ -242,6 +254,30 @@ def test_s1_a_job_reaches_https_of_public_addresses_only(
     assert from_job(neighbour) == ({(PUBLIC, 443)} if internet else set())
 
 
+@pytest.fixture
+def within(services: set[Target], inner: set[Target], control_plane: set[Target], cluster: Cluster) -> set[Target]:
+    """All that answers on the platform's host and in its cluster."""
+    return {*services, *inner, *control_plane, (cluster.kubernetes.node_address, cluster.argocd.node_port)}
+
+
+def test_s5_what_loads_a_model_reaches_the_forge_the_store_and_dns_alone(
+    from_pod: Callable[..., Callable[[set[Target]], set[Target]]],
+    within: set[Target],
+    neighbour: set[Target],
+    cluster: Cluster,
+    platform: Paths,
+) -> None:
+    allowed = {
+        endpoint(cluster.forge.url),
+        endpoint(cluster.object_store.endpoint),
+        (cluster.kubernetes.dns_address, 53),
+    }
+    # The host's proxy and package indexes, which answer every other job.
+    beyond = from_here(set(egress.recorded(platform.state).endpoints()))
+    from_evaluation = from_pod("attack-s5", trust="evaluation")
+    assert from_evaluation({*allowed, *within, *neighbour, *beyond, ("kubernetes.default.svc", 443)}) == allowed
+
+
 def test_s1_a_job_does_not_get_round_by_the_links_own_addresses(
     kubectl: Kubectl, from_job: Callable[[set[Target]], set[Target]], pods: list[dict[str, Any]]
 ) -> None:
@@ -287,7 +323,7 @@ def engine(state: Path) -> int:
 def test_s1_without_its_engine_new_pods_are_cut_off_and_status_says_so(
     platform: Paths,
     kubectl: Kubectl,
-    start_job: Callable[[str], str],
+    start_job: Callable[..., str],
     from_job: Callable[[set[Target]], set[Target]],
     targets: tuple[set[Target], set[Target]],
 ) -> None:

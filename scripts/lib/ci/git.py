@@ -156,11 +156,37 @@ class Repository:
                 blob = self.git("hash-object", "-w", "--stdin", stdin=content).decode().strip()
                 self.git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", variables=index)
             tree = self.git("write-tree", variables=index).decode().strip()
+        return self.commit_tree(parent, message, tree, author)
+
+    def commit_tree(self, parent: str, message: str, tree: str, author: Mapping[str, str] = BOT) -> str:
+        """Make a commit with a tree that is here on top of `parent` and return its sha."""
         names = {
             f"GIT_{role}_{key.upper()}": value for role in ("AUTHOR", "COMMITTER") for key, value in author.items()
         }
         commit = self.git("commit-tree", tree, "-p", parent, variables=names, stdin=message.encode())
         return commit.decode().strip()
+
+    def first_parents(self, tip: str, most: int) -> list[str]:
+        """`tip` and what its branch was before, newest first."""
+        return self.git("rev-list", "--first-parent", f"--max-count={most}", tip).decode().split()
+
+    def without(self, merge: str, tip: str) -> str | None:
+        """The tree of `tip` without what the merge commit `merge`, which it contains, brought to its first parent.
+
+        `None` where that conflicts with what came after it, and where `merge` has not two parents.
+        """
+        if len(self.git("rev-list", "--parents", "--max-count=1", merge).split()) != 3:
+            return None
+        # What `git revert` would have made at once, merged with what came since.
+        undone = self.commit_tree(merge, "", self.tree(f"{merge}^1"))
+        done = self._run(("merge-tree", "--write-tree", "--no-messages", tip, undone), None, None)
+        if done.returncode > 1:
+            raise Failure(f"git merge-tree failed: {_one_line(done.stderr)}")
+        return None if done.returncode else done.stdout.decode().strip()
+
+    def tree(self, commit: str) -> str:
+        """The id of a commit's tree."""
+        return self.git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
 
     def push(self, remote: Remote, commit: str, branch: str, replace: bool = False) -> None:
         """Push a commit to a branch. Raises `Moved` where the branch has other commits, unless they may be replaced."""

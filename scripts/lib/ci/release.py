@@ -1,4 +1,5 @@
-"""Job `release`, on main: package the model that the lock names, push its image, propose its deployment to dev.
+"""Job `release`, on main: package the model that the lock names, push its image, propose its deployment to dev; and
+propose to take back what was merged past the bot (`ci.reverts`), which needs the same account.
 
 It never trains. It looks at what main is now, not at the event that started it, and brings registry and pull requests
 to what follows from that: whichever run was killed, lost or late, the next one completes it. What goes into an image
@@ -13,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from ci import base_layer, deploy, environment, evidence, git, image, lock, measurements, pipeline, remote
+from ci import base_layer, deploy, environment, evidence, git, image, lock, measurements, pipeline, remote, reverts
 from ci.document import DocumentError
 from ci.evidence import FOLDER, MAIN
 from ci.failure import Failure, run
@@ -233,7 +234,11 @@ def main() -> None:
         root=root,
         base=environment.require("PYTHON_IMAGE"),
     )
-    if not (job.follow() and job.release()):
+    newest = job.follow()
+    if newest:
+        # Before the release: a main that cannot be released may be one that must be taken back.
+        reverts.look(place, token, job.repository, everything="schedule" in environment.event())
+    if not (newest and job.release()):
         sys.stdout.flush()
         # What packages is a part of what is packaged: another commit is released by its own code.
         os.execv(root / "scripts/ci/release", ["release"])  # noqa: S606 - the project's own script

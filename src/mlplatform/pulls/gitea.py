@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from mlplatform.pulls.model import Comment, Commit, Pull, Push, Review, Status
+from mlplatform.pulls.model import Comment, Commit, Merge, Pull, Push, Review, Status
 
 BRANCH = "refs/heads/"
 PUSHED, DELETED = "commit_repo", "delete_branch"
@@ -32,6 +32,17 @@ def pull(entry: Mapping[str, Any], repository: str) -> Pull:
         draft=bool(entry.get("draft")),
         fork=((head.get("repo") or {}).get("full_name") or "").casefold() != repository.casefold(),
     )
+
+
+def merge(entry: Mapping[str, Any], into: str) -> Merge | None:
+    """The merge of a pull request, `None` of one that was not merged into this branch. In a list of pull requests the
+    forge does not say who merged.
+    """
+    sha = str(entry.get("merge_commit_sha") or "")
+    if not entry.get("merged") or entry["base"]["ref"] != into or not sha:
+        return None
+    time, head = moment(entry["merged_at"]), str(entry["head"]["sha"])
+    return Merge(int(entry["number"]), sha, head, account(entry.get("merged_by")), time)
 
 
 def pushes(entries: Iterable[Mapping[str, Any]]) -> list[Push]:

@@ -101,6 +101,19 @@ class Pull:
     comments: tuple[Comment, ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A pull request that was merged. `sha`: what the branch became that took it; `head`: what was merged; `account`:
+    who merged, as the forge authenticated them.
+    """
+
+    number: int
+    sha: str
+    head: str
+    account: str
+    time: datetime
+
+
 def pushes_of(branch: str, pushes: Iterable[Push]) -> tuple[Push, ...]:
     """The pushes to a branch since it was made last, oldest first; none where its making is not on record."""
     own = sorted((push for push in pushes if push.branch == branch), key=lambda push: push.id)

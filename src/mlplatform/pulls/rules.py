@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +14,7 @@ MERGER = "ml-merge"
 CI = "ci"
 CI_WORKFLOW = ".github/workflows/ci.yml"
 PLATFORM = frozenset({JUDGE, PROPOSER, MERGER})
+ADMINISTRATORS = frozenset({"platform-admin"})
 
 # What protects, judges or deploys main. `*` stands for one part of a path; what ends with `/` means all below it.
 OWNED = (
@@ -112,7 +113,7 @@ class Rules:
     judge: str = JUDGE
     proposer: str = PROPOSER
     merger: str = MERGER
-    administrators: frozenset[str] = field(default_factory=lambda: frozenset({"platform-admin"}))
+    administrators: frozenset[str] = ADMINISTRATORS
 
     @property
     def contexts(self) -> tuple[str, ...]:

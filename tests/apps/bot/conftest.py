@@ -104,6 +104,18 @@ class Place:
         eventually(lambda: sha in json.dumps(self.api("GET", "/activities/feeds")), f"{sha} on record", 60)
         return sha
 
+    def put_back(self, branch: str, sha: str, user: str = "member") -> None:
+        """Force-push a branch to a commit that it had; waits until the forge has the push on record."""
+        folder = self.folder / secrets.token_hex(4)
+        url = self.forge.url.replace("://", f"://{user}:{PASSWORD}@") + f"/{self.repository}.git"
+        before = json.dumps(self.api("GET", "/activities/feeds")).count(sha)
+        subprocess.run(["git", "init", "--quiet", folder], check=True)
+        for words in (("fetch", "--quiet", url, sha), ("push", "--quiet", "--force", url, f"{sha}:{branch}")):
+            subprocess.run(["git", "-C", folder, *words], check=True)
+        eventually(
+            lambda: json.dumps(self.api("GET", "/activities/feeds")).count(sha) > before, f"{sha} on record again", 60
+        )
+
     def open(self, files: dict[str, str], user: str = "member", branch: str = "change") -> int:
         """Push a branch and open its pull request; its number."""
         self.push(branch, files, user)
@@ -236,8 +248,8 @@ def place(forge: Forge, merge_token: str, tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture
-def service(place: Place) -> Iterator[Service]:
-    """The bot as a process that looks by itself once an hour."""
-    running = Service(place, 3600, free_port())
+def service(place: Place, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """The bot as a process that looks by itself once an hour, or every so many seconds as its parameter says."""
+    running = Service(place, getattr(request, "param", 3600), free_port())
     yield running
     running.kill()

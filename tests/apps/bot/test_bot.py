@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from merge_bot.api import Api
+from merge_bot.reader import Reader
 from mlplatform.pulls.record import Record
+from runner_harness.process import eventually
 
 pytestmark = pytest.mark.attacks
 
@@ -160,6 +163,53 @@ def test_an_approval_of_an_earlier_head_counts_nothing(place: Place) -> None:
     # Not even where the reviewer's own request names the new head beforehand.
     place.review(number, "second", commit=first)
     assert "the branch has changed since" in place.missing(number)
+
+
+def test_s2_a_branch_that_moves_while_it_is_merged_is_not_merged(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the bot's last look and its merge, with the one status that the forge asks for already forged on the new
+    head: the forge refuses, for the merge names the head that was judged."""
+    number = place.open(CHANGE)
+    place.judge(number)
+    place.review(number, "second")
+    main = place.api("GET", "/branches/main")["commit"]["id"]
+    ask, moved = Api.call, []
+
+    def call(api: Api, method: str, path: str, *arguments: Any, **options: Any) -> Any:
+        if path == f"pulls/{number}/merge" and not moved:
+            moved.append(place.push("change", {"ml/more.md": "unseen"}))
+            eventually(lambda: place.head(number) == moved[0], "the pull request has the new head", 60)
+            place.say(moved[0], "success", "forged", user="member", context="ready")
+            eventually(lambda: place.pull(number)["mergeable"], "the forge knows that it merges", 60)
+        return ask(api, method, path, *arguments, **options)
+
+    monkeypatch.setattr(Api, "call", call)
+    place.bot.turn()
+    assert moved
+    assert place.api("GET", "/branches/main")["commit"]["id"] == main
+    assert "has not judged" in place.missing(number)
+
+
+def test_s2_a_branch_that_moved_there_and_back_is_judged_anew(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read meanwhile may be that of the other head, so the bot looks again at who pushed before it merges."""
+    number = place.open(CHANGE)
+    head = place.judge(number)
+    place.review(number, "second")
+    main = place.api("GET", "/branches/main")["commit"]["id"]
+    complete, moved = Reader.complete, []
+
+    def read(*arguments: Any) -> Any:
+        found = complete(*arguments)
+        if not moved:
+            moved.append(place.push("change", {"ml/more.md": "unseen"}))
+            place.put_back("change", head)
+            eventually(lambda: place.head(number) == head, "the pull request has its head again", 60)
+            eventually(lambda: place.pull(number)["mergeable"], "the forge knows that it merges", 60)
+        return found
+
+    monkeypatch.setattr(Reader, "complete", read)
+    assert place.bot.turn(), "it looks at everything again at once"
+    assert moved
+    assert place.api("GET", "/branches/main")["commit"]["id"] == main
 
 
 def test_an_approval_outlasts_the_platforms_own_commits(place: Place) -> None:

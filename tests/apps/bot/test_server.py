@@ -55,6 +55,16 @@ def test_an_approval_wakes_it(place: Place, service: Service) -> None:
     assert "Traceback" not in service.log()
 
 
+@pytest.mark.parametrize("service", [1], indirect=True)
+def test_without_any_webhook_it_looks_by_itself(place: Place, service: Service) -> None:
+    number = place.open({"ml/notes.md": "notes"})
+    place.judge(number)
+    service.start()
+    place.review(number, "second")
+    eventually(lambda: place.pull(number)["merged"], f"merged: {service.log()}", 30)
+    assert webhook_count(service, "yes") == 0
+
+
 def test_only_a_signed_webhook_of_bounded_size_is_taken(service: Service) -> None:
     service.start()
     body = b'{"action": "opened"}'

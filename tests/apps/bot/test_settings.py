@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+import facts
 from merge_bot.__main__ import main
 from merge_bot.settings import Settings, SettingsError, secret
 from mlplatform.pulls.rules import PLATFORM, People
+from settings import ROOT, load_local
 from settings import People as Section
 from settings.people import DEFAULT, RESERVED
 
@@ -19,6 +22,15 @@ def test_defaults() -> None:
     assert (settings.forge_url, settings.repository, settings.port) == ("http://forge:3000", "ml/platform", 8080)
     assert (settings.required, settings.optional) == (("quality-gate",), ("ci", "infrastructure"))
     assert settings.administrators == {"platform-admin"}
+
+
+def test_as_it_is_deployed_it_looks_at_everything_every_30_seconds() -> None:
+    """Its variables are those of the Deployment and of the ConfigMap that the Deployment names."""
+    deployment = yaml.safe_load((ROOT / "apps/bot/base/deployment.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["envFrom"] == [{"configMapRef": {"name": "cluster-facts"}}]
+    own = {one["name"]: one["value"] for one in container.get("env", [])}
+    assert Settings.from_environment(facts.forge(load_local("local")) | own).interval == 30
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,20 @@ def test_renamed_files_have_both_names() -> None:
 def test_a_head_whose_repository_is_gone_is_a_forks() -> None:
     head = {"ref": "change", "sha": "a", "repo": None}
     assert gitea.pull({"number": 1, "head": head, "user": None}, "ml/platform").fork
+
+
+def test_a_pull_request_that_was_not_merged_into_the_branch_is_no_merge() -> None:
+    entry = {
+        "number": 3,
+        "merged": True,
+        "merged_at": "2026-01-01T00:00:00Z",
+        "merged_by": {"login": "Member"},
+        "merge_commit_sha": "c",
+        "base": {"ref": "main"},
+        "head": {"sha": "a"},
+    }
+    found = gitea.merge(entry, "main")
+    assert found is not None
+    assert (found.number, found.sha, found.head, found.account) == (3, "c", "a", "member")
+    assert gitea.merge(entry, "release") is None
+    assert gitea.merge({**entry, "merged": False, "merged_at": None, "merge_commit_sha": None}, "main") is None

@@ -6,9 +6,8 @@ from typing import Any
 
 from merge_bot.api import Api, ForgeError, part
 from merge_bot.reader import MAIN, Reader
-from mlplatform.pulls import gitea
+from mlplatform.pulls import gitea, merges
 from mlplatform.pulls.model import Push
-from mlplatform.pulls.record import find
 from mlplatform.pulls.rules import Rules
 
 MARKER = "<!-- ml-platform:merged-by-another -->"
@@ -34,13 +33,13 @@ class Audit:
             self._since = gitea.moment(self._api.call("GET", f"/users/{part(rules.merger)}")["created"])
         known: set[str] = set()
         for entry in self._closed():
-            sha = str(entry.get("merge_commit_sha") or "")
-            if not entry.get("merged") or entry["base"]["ref"] != MAIN or not sha:
+            merge = gitea.merge(entry, MAIN)
+            if merge is None:
                 continue
-            known.add(sha)
-            if sha not in self._settled and gitea.moment(entry["merged_at"]) >= self._since:
-                self._merged(int(entry["number"]), sha, rules)
-            self._settled.add(sha)
+            known.add(merge.sha)
+            if merge.sha not in self._settled and merge.time >= self._since:
+                self._merged(merge.number, self._since, rules)
+            self._settled.add(merge.sha)
         for push in pushes:
             pushed = push.branch == MAIN and push.old and push.new and push.time >= self._since
             if pushed and push.account != rules.merger and push.new not in known | self._settled:
@@ -52,21 +51,22 @@ class Audit:
         pages = self._api.pages("pulls", options, skip_big=True)
         return next(pages, [])
 
-    def _merged(self, number: int, sha: str, rules: Rules) -> None:
+    def _merged(self, number: int, since: datetime, rules: Rules) -> None:
         # The list does not say who merged.
-        entry = self._api.call("GET", f"pulls/{number}")
-        merger, head = gitea.account(entry.get("merged_by")), str(entry["head"]["sha"])
-        if merger == rules.merger:
+        merge = gitea.merge(self._api.call("GET", f"pulls/{number}"), MAIN)
+        if merge is None:
             return
+        finding = merges.look(merge, since, self._reader.comments, rules.merger, rules.administrators)
+        if finding is None:
+            return
+        if finding.record:
+            self._set(merge.sha, "success", f"merged past the rules by {finding.record.who}: {finding.record.why}")
+            return
+        merger = merge.account or "a deleted account"
+        self._fail(merge.sha, f"#{number} was merged by {merger}, not by {rules.merger}")
         comments = self._reader.comments(number)
-        record = find(comments, rules.administrators, head) if merger in rules.administrators else None
-        if record:
-            text = f"merged past the rules by {record.who}: {record.why}"
-            self._set(sha, "success", text)
-            return
-        self._fail(sha, f"#{number} was merged by {merger or 'a deleted account'}, not by {rules.merger}")
         if not any(one.account == rules.merger and one.body.startswith(MARKER) for one in comments):
-            self._api.call("POST", f"issues/{number}/comments", {"body": _report(sha, merger, rules)})
+            self._api.call("POST", f"issues/{number}/comments", {"body": _report(merge.sha, merger, rules)})
             _log.warning("#%d was merged by %s without a record", number, merger)
 
     def _fail(self, sha: str, description: str) -> None:
@@ -89,9 +89,11 @@ class Audit:
 def _report(sha: str, merger: str, rules: Rules) -> str:
     return (
         f"{MARKER}\n## Merged without the bot\n\n"
-        f"`{merger or 'a deleted account'}` merged this; only `{rules.merger}` may, and no administrator left a record "
-        "of it (`docs/runbooks/main-is-locked-out.md`). Nobody was asked for an approval. To take it back:\n\n"
+        f"`{merger}` merged this; only `{rules.merger}` may, and no administrator left a record of it "
+        "(`docs/runbooks/main-is-locked-out.md`). Nobody was asked for an approval.\n\n"
+        f"`{rules.proposer}` opens a pull request that takes it back, unless what {MAIN} has gained since conflicts. "
+        "To keep the merge, close that one and say there why. To take it back by hand:\n\n"
         f"```\ngit fetch origin {MAIN} && git switch -c revert-{sha[:10]} FETCH_HEAD\n"
         f"git revert -m 1 {sha} && git push origin revert-{sha[:10]}\n```\n\n"
-        "and open a pull request of that branch. To keep it, open one that says so and have it approved.\n"
+        "and open a pull request of that branch. Where the merge was squashed, leave `-m 1` out.\n"
     )
