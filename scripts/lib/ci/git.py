@@ -17,12 +17,13 @@ BOT = {"name": "ml-bot", "email": "ml-bot@users.noreply.localhost"}
 PROPOSER = {"name": "ml-proposer", "email": "ml-proposer@users.noreply.localhost"}
 TIMEOUT = 300.0
 # How long a forge that is away is waited for, the longest wait between two attempts, and what git says when nobody
-# answered, or somebody who cannot at the moment. All as in apps/runner-controller/job/run-job, which is a file of its own.
+# answered, or somebody who cannot at the moment. As in apps/runner-controller/job/run-job, which is a file of its own.
 FETCH_SECONDS = 300
 LONGEST_WAIT = 30
 PASSING = re.compile(
-    r"Could not resolve|Couldn't resolve|Failed to connect|Could not connect|Couldn't connect|Connection (refused|reset|timed out)"
-    r"|timed out|Timeout|Operation too slow|Empty reply|early EOF|unexpected disconnect|hung up unexpectedly|RPC failed|SSL_ERROR_SYSCALL"
+    r"Could not resolve|Couldn't resolve|Failed to connect|Could not connect|Couldn't connect"
+    r"|Connection (refused|reset|timed out)|timed out|Timeout|Operation too slow|Empty reply|early EOF"
+    r"|unexpected disconnect|hung up unexpectedly|RPC failed|SSL_ERROR_SYSCALL"
     r"|The requested URL returned error: (408|429|5\d\d)",
     re.IGNORECASE,
 )

@@ -5,7 +5,6 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -16,7 +15,6 @@ import pytest
 
 from ci import git
 from ci.failure import Failure
-from runner_harness.process import free_port
 from settings import ROOT
 
 
@@ -67,11 +65,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Forge(http.server.ThreadingHTTPServer):
-    """Serves the repositories below `root`, after it has answered with some statuses."""
+    """Serves the repositories below `root`, after some statuses that it answers with; refuses all until it starts."""
 
-    def __init__(self, root: Path, port: int, statuses: list[int]) -> None:
-        self.root, self.statuses = root, statuses
-        super().__init__(("127.0.0.1", port), Handler)
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.statuses: list[int] = []
+        self.thread: threading.Thread | None = None
+        super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self.server_bind()
+
+    def answer(self, *statuses: int) -> None:
+        """Start, if not yet, and answer so first."""
+        self.statuses[:] = statuses
+        if self.thread is None:
+            self.server_activate()
+            self.thread = threading.Thread(target=self.serve_forever)
+            self.thread.start()
+
+    def stop(self) -> None:
+        if self.thread is not None:
+            self.shutdown()
+            self.thread.join()
+        self.server_close()
 
 
 @dataclass(frozen=True)
@@ -79,21 +94,12 @@ class Place:
     """A forge's repository, and a clone that knows nothing of it yet."""
 
     root: Path
-    port: int
+    forge: Forge
     clone: git.Repository
 
     @property
     def remote(self) -> git.Remote:
-        return git.Remote(f"http://127.0.0.1:{self.port}/platform.git", "token")
-
-    @contextmanager
-    def served(self, *statuses: int) -> Iterator[Forge]:
-        with Forge(self.root, self.port, list(statuses)) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            yield server
-            server.shutdown()
-            thread.join()
+        return git.Remote(f"http://127.0.0.1:{self.forge.server_port}/platform.git", "token")
 
     def tip(self, branch: str = "main") -> str:
         return run(self.root / "platform.git", "rev-parse", branch)
@@ -105,7 +111,7 @@ def run(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     # The forge is never behind a proxy.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -114,7 +120,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     run(tmp_path / "author", "commit", "--quiet", "--allow-empty", "--message=x")
     run(tmp_path / "author", "push", "--quiet", "origin", "HEAD:refs/heads/main")
     run(tmp_path, "init", "--quiet", "clone")
-    return Place(tmp_path, free_port(), git.Repository(tmp_path / "clone"))
+    forge = Forge(tmp_path)
+    yield Place(tmp_path, forge, git.Repository(tmp_path / "clone"))
+    forge.stop()
 
 
 @pytest.fixture
@@ -128,33 +136,32 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_d15_a_forge_that_is_started_is_fetched_from_and_pushed_to(
     place: Place, waits: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ExitStack() as stack:
 
-        def start(seconds: float) -> None:
-            """The third wait is long enough; what answers first is not ready."""
-            waits.append(seconds)
-            if len(waits) == 3:
-                stack.enter_context(place.served(503, 502))
+    def start(seconds: float) -> None:
+        """The third wait is long enough; what answers first is not ready."""
+        waits.append(seconds)
+        if len(waits) == 3:
+            place.forge.answer(503, 502)
 
-        monkeypatch.setattr(git.time, "sleep", start)
-        place.clone.fetch(place.remote, "+refs/heads/main:refs/ci/main")
-        assert waits == [1, 2, 4, 8, 16]
-        assert place.clone.commit("refs/ci/main") == place.tip()
+    monkeypatch.setattr(git.time, "sleep", start)
+    place.clone.fetch(place.remote, "+refs/heads/main:refs/ci/main")
+    assert waits == [1, 2, 4, 8, 16]
+    assert place.clone.commit("refs/ci/main") == place.tip()
 
     commit = place.clone.write_commit(place.tip(), "Next\n", {"a": b"b"})
     waits.clear()
-    with place.served(503):
-        place.clone.push(place.remote, commit, "main")
+    place.forge.answer(503)
+    place.clone.push(place.remote, commit, "main")
     assert (waits, place.tip()) == ([1], commit)
 
 
 def test_d15_a_push_whose_answer_is_lost_is_no_failure(place: Place, waits: list[float]) -> None:
-    with place.served() as server:
-        place.clone.fetch(place.remote, "+refs/heads/main:refs/ci/main")
-        commit = place.clone.write_commit(place.tip(), "Next\n", {"a": b"b"})
-        place.clone.push(place.remote, commit, "main")
-        server.statuses.append(502)
-        place.clone.push(place.remote, commit, "main")
+    place.forge.answer()
+    place.clone.fetch(place.remote, "+refs/heads/main:refs/ci/main")
+    commit = place.clone.write_commit(place.tip(), "Next\n", {"a": b"b"})
+    place.clone.push(place.remote, commit, "main")
+    place.forge.answer(502)
+    place.clone.push(place.remote, commit, "main")
     assert waits == [1]
 
 
@@ -173,19 +180,20 @@ def test_d15_a_forge_that_stays_away_is_given_up_after_minutes(
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_d15_what_the_forge_refuses_is_not_asked_again(place: Place, waits: list[float], status: int) -> None:
     for ask in asks(place):
-        with place.served(*[status] * 9), pytest.raises(Failure):
+        place.forge.answer(*[status] * 9)
+        with pytest.raises(Failure):
             ask()
     assert waits == []
 
 
 def test_d15_a_branch_that_moved_is_not_waited_for(place: Place, waits: list[float]) -> None:
-    with place.served():
-        place.clone.fetch(place.remote, "+refs/heads/main:refs/ci/main")
-        mine = place.clone.write_commit(place.tip(), "Mine\n", {"a": b"b"})
-        run(place.root / "author", "commit", "--quiet", "--allow-empty", "--message=Theirs")
-        run(place.root / "author", "push", "--quiet", "origin", "HEAD:refs/heads/main")
-        with pytest.raises(git.Moved):
-            place.clone.push(place.remote, mine, "main")
+    place.forge.answer()
+    place.clone.fetch(place.remote, "+refs/heads/main:refs/ci/main")
+    mine = place.clone.write_commit(place.tip(), "Mine\n", {"a": b"b"})
+    run(place.root / "author", "commit", "--quiet", "--allow-empty", "--message=Theirs")
+    run(place.root / "author", "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    with pytest.raises(git.Moved):
+        place.clone.push(place.remote, mine, "main")
     assert waits == []
 
 
