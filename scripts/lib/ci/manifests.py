@@ -29,18 +29,23 @@ _OPERATION_KEYS = ("op", "path", "value")
 # The others take a value from elsewhere in the object.
 _OPERATIONS = ("add", "remove", "replace", "test")
 _GENERATED_FROM = ("files", "envs")
-_BY_DIGEST = re.compile(rf"[^@\s]+@({DIGEST.pattern})")
+_BY_DIGEST = re.compile(rf"([^@\s]+)@({DIGEST.pattern})")
 _BY_NAME = re.compile(r"[^@\s:]+(?::\d+/[^@\s:]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an overlay says: the digest of each image that it lists by name, every digest in it, and why it is not
-    understood, which is empty where it is."""
+    """What an overlay says: the digest of each image that it lists by name, all that it deploys by the name in the
+    registry and the digest, and why it is not understood, which is empty where it is."""
 
     pinned: Mapping[str, str] = field(default_factory=dict)
-    digests: frozenset[str] = frozenset()
+    images: frozenset[tuple[str, str]] = frozenset()
     problem: str = ""
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Every digest that it deploys."""
+        return frozenset(digest for _, digest in self.images)
 
 
 def folder(app: str, environment: str) -> str:
@@ -59,7 +64,7 @@ def read(tree: Tree, app: str, environment: str) -> Content:
         reading.read()
     except DocumentError as error:
         problem = str(error)
-    return Content(reading.pinned, frozenset(reading.digests), problem)
+    return Content(reading.pinned, frozenset(reading.images), problem)
 
 
 def names_in_base(tree: Tree, app: str) -> frozenset[str]:
@@ -99,7 +104,7 @@ class _Reading:
     environment: str
     files: frozenset[str]
     pinned: dict[str, str] = field(default_factory=dict)
-    digests: set[str] = field(default_factory=set)
+    images: set[tuple[str, str]] = field(default_factory=set)
     named: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
@@ -143,12 +148,14 @@ class _Reading:
     def _pin(self, entry: Any, where: str) -> None:
         _known(entry, _IMAGE_KEYS, where, "pin images by `digest`")
         name, digest = entry.get("name"), entry.get("digest")
-        if not isinstance(name, str) or not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+        deployed = entry.get("newName", name)
+        named = isinstance(name, str) and isinstance(deployed, str)
+        if not named or not isinstance(digest, str) or not DIGEST.fullmatch(digest):
             raise DocumentError(
                 f"{where}: each entry has `name` and a `digest` of the form sha256:<64 hexadecimal digits>"
             )
         self.pinned[name] = digest
-        self.digests.add(digest)
+        self.images.add((deployed, digest))
 
     def _resources(self, content: Mapping[str, Any], path: str) -> None:
         where = f"{path}: resources"
@@ -225,7 +232,7 @@ class _Reading:
         is_volume = isinstance(image, dict) and set(image) <= {"reference", "pullPolicy"}
         name = image.get("reference") if is_volume else image
         if isinstance(name, str) and (found := _BY_DIGEST.fullmatch(name)):
-            self.digests.add(found[1])
+            self.images.add((found[1], found[2]))
         elif isinstance(name, str) and _BY_NAME.fullmatch(name) and not is_volume:
             self.named[name] = where
         else:

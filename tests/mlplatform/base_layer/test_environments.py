@@ -232,7 +232,9 @@ def test_c11_an_environment_is_held_against_its_manifest_when_it_is_made(
         return spared
 
     monkeypatch.setattr(Environments, "share", wrong)
-    with pytest.raises(BaseLayerError, match=r"bootstrap-.* is not as it was made \(.*\.py was changed\): make it again"):
+    with pytest.raises(
+        BaseLayerError, match=r"bootstrap-.* is not as it was made \(.*\.py was changed\): make it again"
+    ):
         make.make([SMALL])
     assert make.find(name_of(SMALL)) is None
 
