@@ -48,7 +48,13 @@ class Place:
 
     def lose(self, content: bytes) -> None:
         """Have the store lack an object."""
-        self.store.client.delete_object(Bucket=self.store.bucket, Key=object_key(self.prefix, md5(content)))
+        self.spoil(md5(content), None)
+
+    def spoil(self, name: str, content: bytes | None) -> None:
+        """Have the store hold this in an object's place, or nothing."""
+        self.store.client.delete_object(Bucket=self.store.bucket, Key=object_key(self.prefix, name))
+        if content is not None:
+            self.put(content, name=name)
 
     def measured(self) -> set[str]:
         """The keys of all measurements and findings."""

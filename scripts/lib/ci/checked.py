@@ -12,7 +12,7 @@ from ci.git import Repository
 from ci.tree import CommitTree
 from forge import Forge, PullRequest
 from mlplatform.checks import plan
-from mlplatform.checks.overlay import is_overlay, only_digests
+from mlplatform.checks.overlay import is_of_overlay, is_overlay, only_digests
 from mlplatform.checks.plan import Plan
 from mlplatform.checks.verdict import FILE, WORKFLOW, Job, Run, Verdict, judge
 
@@ -21,17 +21,35 @@ CONTEXT = "ci"
 MOST_COMMITS = 20
 
 
-def planned(repository: Repository, base: str, head: str) -> Plan:
-    """What the difference between two commits needs."""
-    before, after = CommitTree(repository, base), CommitTree(repository, head)
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two commits."""
 
-    def is_digest(path: str) -> bool:
+    repository: Repository
+    base: str
+    head: str
+
+    @property
+    def changed(self) -> list[str]:
+        return self.repository.changed(self.base, self.head)
+
+    def is_digest(self, path: str) -> bool:
+        """Whether nothing of the overlay at a path differs but digests."""
+        before, after = CommitTree(self.repository, self.base), CommitTree(self.repository, self.head)
         try:
             return is_overlay(path) and only_digests(path, before.read(path), after.read(path))
         except Unacceptable:
             return False
 
-    return plan.plan(repository.changed(base, head), is_digest)
+    def unjudged(self) -> str | None:
+        """A path of an overlay of which more than digests differ: no test says what that deploys."""
+        return next((path for path in self.changed if is_of_overlay(path) and not self.is_digest(path)), None)
+
+
+def planned(repository: Repository, base: str, head: str) -> Plan:
+    """What the difference between two commits needs."""
+    difference = Difference(repository, base, head)
+    return plan.plan(difference.changed, difference.is_digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +75,14 @@ class Checked:
         if needed.jobs and self.pull.is_from_fork(self.forge.repository):
             text = f"forks are not checked here: a member pushes the branch to {self.forge.repository}"
             return Verdict("failure", text)
-        changed = self.repository.changed(base, head)
+        difference = Difference(self.repository, base, head)
+        changed, unjudged = difference.changed, difference.unjudged()
         if needed.jobs and not plan.is_started(changed):
-            path = next((path for path in changed if is_overlay(path)), changed[0])
-            return Verdict("pending", f"main cannot judge {path}: an owner's approval is asked")
+            return _asked(unjudged or changed[0])
         own = self._run(head) if needed.jobs else None
         runs = self._runs(needed, base, head, own)
-        return judge(needed.jobs, runs, own, CommitTree(self.repository, head).read(FILE) is not None)
+        found = judge(needed.jobs, runs, own, CommitTree(self.repository, head).read(FILE) is not None)
+        return _asked(unjudged) if unjudged and found.state == "success" else found
 
     def _runs(self, needed: Plan, base: str, head: str, own: Run | None) -> Mapping[str, list[Run]]:
         """By job, the runs of the head, and of the commits before it since which nothing that concerns it changed, as
@@ -94,3 +113,7 @@ class Checked:
             for one in self.forge.jobs(run.id)
         }
         return Run(run.url, jobs)
+
+
+def _asked(path: str) -> Verdict:
+    return Verdict("pending", f"main cannot judge {path}: an owner's approval is asked")

@@ -1,6 +1,7 @@
 """Small documents that anybody may have written: read strictly, with errors that name file and place."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -9,6 +10,9 @@ import yaml
 from ci.failure import Unacceptable
 
 TEXT_LIMIT = 256 * 2**10
+_TEXT_TAG = "tag:yaml.org,2002:str"
+_PLAIN_TAGS = {_TEXT_TAG, *(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "int", "float", "bool", "null"))}
+_DISPUTED = "\x85\u2028\u2029\ufeff"
 
 
 class DocumentError(Unacceptable):
@@ -41,12 +45,50 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+class _StrictLoader(_PlainLoader):
+    """YAML in which every reader sees the same: no key twice, no key but texts, nothing that a tag makes of a text."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        node = super().compose_node(parent, index)
+        if node.tag not in _PLAIN_TAGS:
+            raise yaml.constructor.ConstructorError(None, None, f"{node.tag} is not allowed", node.start_mark)
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != _TEXT_TAG:
+                raise yaml.constructor.ConstructorError(None, None, "a key is no text: quote it", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def parse_yaml(text: bytes, source: str) -> Any:
     """The content of a small, plain YAML file. Raises `DocumentError`."""
+    with _reading(text, source):
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - it derives from SafeLoader
+
+
+def parse_manifests(text: bytes, source: str) -> list[Any]:
+    """The documents of a small YAML file that another program acts on, which must see in it what is seen here.
+
+    Raises `DocumentError`.
+    """
+    with _reading(text, source):
+        # Line breaks to some readers only.
+        if found := next((char for char in text.decode() if char in _DISPUTED), None):
+            raise DocumentError(f"{source}: holds the character {found!a}: take it out")
+        return list(yaml.load_all(text, Loader=_StrictLoader))
+
+
+@contextmanager
+def _reading(text: bytes, source: str) -> Iterator[None]:
     if len(text) > TEXT_LIMIT:
         raise DocumentError(f"{source}: {len(text)} bytes are more than the {TEXT_LIMIT} allowed")
     try:
-        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - it derives from SafeLoader
+        yield
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise DocumentError(f"{source}: not readable as YAML: {' '.join(str(error).split())[:200]}") from None
 

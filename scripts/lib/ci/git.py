@@ -2,8 +2,10 @@
 
 import base64
 import os
+import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,19 @@ from ci.failure import Failure
 BOT = {"name": "ml-bot", "email": "ml-bot@users.noreply.localhost"}
 PROPOSER = {"name": "ml-proposer", "email": "ml-proposer@users.noreply.localhost"}
 TIMEOUT = 300.0
+# How long a forge that is away is waited for, the longest wait between two attempts, and what git says when nobody
+# answered, or somebody who cannot at the moment. As in apps/runner-controller/job/run-job, which is a file of its own.
+FETCH_SECONDS = 300
+LONGEST_WAIT = 30
+PASSING = re.compile(
+    r"Could not resolve|Couldn't resolve|Failed to connect|Could not connect|Couldn't connect"
+    r"|Connection (refused|reset|timed out)|timed out|Timeout|Operation too slow|Empty reply|early EOF"
+    r"|unexpected disconnect|hung up unexpectedly|RPC failed|SSL_ERROR_SYSCALL"
+    r"|The requested URL returned error: (408|429|5\d\d)",
+    re.IGNORECASE,
+)
+# After two minutes without a byte a connection counts as broken.
+SLOW = {"http.lowSpeedLimit": "1", "http.lowSpeedTime": "120"}
 PIECE = 2**20
 Read = Callable[[str, Callable[[bytes], object]], None]
 
@@ -33,12 +48,12 @@ class Remote:
         """Variables that make git send the token to this address only; it is on no command line and in no file."""
         # Forges take any user name beside a token.
         login = base64.b64encode(f"x-access-token:{self.token}".encode()).decode()
-        return {
-            "GIT_CONFIG_COUNT": "1",
-            "GIT_CONFIG_KEY_0": f"http.{self.url}.extraHeader",
-            "GIT_CONFIG_VALUE_0": f"Authorization: Basic {login}",
-            "GIT_TERMINAL_PROMPT": "0",
-        }
+        settings = {f"http.{self.url}.extraHeader": f"Authorization: Basic {login}", **SLOW}
+        # In English, as PASSING reads it.
+        found = {"GIT_CONFIG_COUNT": str(len(settings)), "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        for number, (key, value) in enumerate(settings.items()):
+            found |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +68,18 @@ class Repository:
         if done.returncode != 0:
             raise Failure(f"git {arguments[0]} failed: {_one_line(done.stderr)}")
         return done.stdout
+
+    def _ask(self, remote: Remote, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        """Run git against a forge. Waits minutes for one that is away; what it refuses is refused at once."""
+        wait, last = 1.0, time.monotonic() + FETCH_SECONDS
+        while True:
+            done = self._run(arguments, remote.variables(), None)
+            passes = done.returncode != 0 and PASSING.search(done.stderr.decode(errors="replace"))
+            if not passes or time.monotonic() + wait > last:
+                return done
+            print(f"the forge does not answer git; asking again in {wait:.0f} s", flush=True)
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
 
     def _run(
         self, arguments: tuple[str, ...], variables: Mapping[str, str] | None, stdin: bytes | None
@@ -115,8 +142,10 @@ class Repository:
         shallow = self.git("rev-parse", "--is-shallow-repository").strip() == b"true"
         depth = ["--unshallow"] if shallow else []
         check = f"fetch.fsckObjects={str(well_formed).lower()}"
-        arguments = ["-c", check, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", *depth]
-        self.git(*arguments, remote.url, *refs, variables=remote.variables())
+        options = ["--quiet", "--no-tags", "--no-recurse-submodules", *depth]
+        done = self._ask(remote, "-c", check, "fetch", *options, remote.url, *refs)
+        if done.returncode != 0:
+            raise Failure(f"git fetch failed: {_one_line(done.stderr)}")
 
     def merge_base(self, one: str, other: str) -> str | None:
         """The best common ancestor, `None` where the histories are unrelated."""
@@ -191,7 +220,8 @@ class Repository:
     def push(self, remote: Remote, commit: str, branch: str, replace: bool = False) -> None:
         """Push a commit to a branch. Raises `Moved` where the branch has other commits, unless they may be replaced."""
         reference = f"{'+' if replace else ''}{commit}:refs/heads/{branch}"
-        done = self._run(("push", "--quiet", "--no-verify", remote.url, reference), remote.variables(), None)
+        # Sent again, a push whose answer was lost finds the branch as it left it.
+        done = self._ask(remote, "push", "--quiet", "--no-verify", remote.url, reference)
         if done.returncode == 0:
             return
         reason = done.stderr.decode(errors="replace")

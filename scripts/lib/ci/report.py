@@ -110,9 +110,7 @@ class Job:
             return Store.connect(environment.require("MODELS_BUCKET")).has(releases.record(app, digest))
 
         def was_deployed(folder: str, digest: str) -> bool:
-            return bool(
-                self.repository.git("log", "-1", "--format=%H", f"-S{digest}", review.main.commit, "--", folder)
-            )
+            return deployments.was_deployed(self.repository, review.main.commit, folder, digest)
 
         try:
             return deployments.problems(changed, review.tree, review.main, is_released, was_deployed)

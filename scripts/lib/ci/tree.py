@@ -1,6 +1,6 @@
 """Files of a commit, read as objects: nothing is checked out, nothing is executed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from ci.failure import Unacceptable
 from ci.git import Repository
 
 READ_LIMIT = 16 * 2**20
+_FILES = {"100644", "100664", "100755"}
 
 
 class Tree(Protocol):
@@ -18,6 +19,13 @@ class Tree(Protocol):
 
     def files(self, folder: str) -> list[str]:
         """The paths of all files below a folder, sorted."""
+
+
+class LinkedTree(Tree, Protocol):
+    """A tree that says where something else than a file or a folder stands."""
+
+    def links(self, path: str) -> list[str]:
+        """The paths, at and below one, of symbolic links and submodules."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +50,21 @@ class CommitTree:
     def files(self, folder: str) -> list[str]:
         return sorted(self._list(folder.rstrip("/") + "/"))
 
+    def links(self, path: str) -> list[str]:
+        return sorted(name for name, mode, *_ in self._entries(path) if mode not in _FILES)
+
     def _list(self, path: str) -> dict[str, tuple[str, int]]:
         """Blob and size by path, of a file, or of what lies below a folder when `path` ends with `/`."""
+        return {name: (blob, int(size)) for name, mode, blob, size in self._entries(path) if mode in _FILES}
+
+    def _entries(self, path: str) -> Iterator[tuple[str, str, str, str]]:
+        """Name, mode, object and size of all that is no folder."""
         output = self.repository.git("ls-tree", "-r", "-l", "-z", "--full-tree", self.commit, "--", path)
-        entries = {}
         for line in output.split(b"\0"):
             if line:
                 about, name = line.split(b"\t", 1)
-                mode, kind, blob, size = about.decode().split()
-                if kind == "blob" and mode != "120000":
-                    entries[name.decode(errors="replace")] = (blob, int(size))
-        return entries
+                mode, _, blob, size = about.decode().split()
+                yield name.decode(errors="replace"), mode, blob, size
 
 
 @dataclass(frozen=True)

@@ -89,6 +89,11 @@ class Environments(Folders):
             freeze(venv)
             # A machine that loses power must not remember the manifest and forget the files.
             os.sync()
+            # Files were replaced since they were recorded: by the same ones, or this environment is not to be used.
+            if problems := manifest.problems(venv, recorded):
+                raise BaseLayerError(
+                    f"the environment {name} is not as it was made ({'; '.join(problems)}): make it again"
+                )
         manifest.write(self.manifest(name), recorded)
         say(f"made the environment {name} in {time.monotonic() - began:.0f} s")
 

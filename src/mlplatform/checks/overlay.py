@@ -5,11 +5,17 @@ import re
 from mlplatform.releases import DIGEST, NEW_OVERLAY
 
 _PATH = re.compile(r"apps/([^/]+)/overlays/[^/]+/kustomization\.yaml")
+_BELOW = re.compile(r"apps/[^/]+/overlays(/.*)?", re.DOTALL)
 
 
 def is_overlay(path: str) -> bool:
     """Whether a path is that of an app's overlay."""
     return _PATH.fullmatch(path) is not None
+
+
+def is_of_overlay(path: str) -> bool:
+    """Whether a path is that of an app's overlay, of a file beside it, or of what could take a folder's place there."""
+    return _BELOW.fullmatch(path) is not None
 
 
 def only_digests(path: str, before: bytes | None, after: bytes | None) -> bool:

@@ -39,6 +39,8 @@ OWNED = (
     "apps/*/base/",
     "apps/*/src/",
     "apps/*/overlays/prod/",
+    # Whose Applications may make roles, and reach Argo CD's namespace.
+    "apps/*/overlays/platform/",
     # The platform's own services: what a runner pool mounts, what an image of theirs is made of.
     "apps/bot/",
     "apps/runner-controller/",

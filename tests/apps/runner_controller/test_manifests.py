@@ -35,6 +35,18 @@ def build(tool: Callable[[str], Path], tmp_path: Path) -> Callable[[str], list[d
     return run
 
 
+# The Secrets that jobs of main get, by the file that defines them.
+GRANTED: dict[str, set[str]] = {
+    "apply.yml": {"proposer"},
+    "ci.yml": set(),
+    "evaluate.yml": set(),
+    "nightly.yml": set(),
+    "preview.yml": set(),
+    "prune.yml": {"janitor"},
+    "release.yml": {"proposer", "release"},
+    "report.yml": {"bot", "judge"},
+    "train.yml": set(),
+}
 _OURS = ("runner-controller", "runner-job")
 
 
@@ -64,6 +76,22 @@ def test_d17_the_account_that_deletes_is_given_to_one_workflow(
     grants = {grant.secret: grant for grant in from_template(template).trusted_secrets}
     workflows = [path.name for path in (ROOT / ".github" / "workflows").glob("*.yml")]
     assert [name for name in workflows if grants["janitor"].applies_to(name)] == ["prune.yml"]
+
+
+@pytest.mark.parametrize("pool", sorted(path.name for path in (APP / "pools").iterdir()))
+def test_c13_each_workflow_of_main_gets_the_secrets_that_it_needs_and_no_others(
+    build: Callable[[str], list[dict[str, Any]]], pool: str
+) -> None:
+    [template] = build(f"pools/{pool}")
+    grants = from_template(template).trusted_secrets
+    files = {path.name for path in (ROOT / ".github" / "workflows").iterdir()}
+    assert GRANTED.keys() == files, "each workflow is in the table above"
+    for workflow in (*files, "another.yml"):
+        granted = {grant.secret for grant in grants if grant.applies_to(workflow)}
+        assert granted == GRANTED.get(workflow, set()), workflow
+    for grant in grants:
+        assert grant.workflows, f"{grant.secret}: a grant without `workflows` is every job's"
+        assert files.issuperset(grant.workflows), grant.secret
 
 
 def test_gpu_pool_is_the_cpu_pools_pod_with_a_gpu(build: Callable[[str], list[dict[str, Any]]]) -> None:

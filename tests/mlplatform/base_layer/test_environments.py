@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -217,6 +218,29 @@ def test_b6_what_another_environment_has_takes_no_room_twice_unless_it_was_chang
     assert manifest.problems(layer.root / "dev-ml", recorded) == []
     layer.remove("ml")
     assert manifest.problems(layer.root / "dev-ml", recorded) == []
+
+
+def test_c11_an_environment_is_held_against_its_manifest_when_it_is_made(
+    make: Environments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = Environments.share
+
+    def wrong(self: Environments, name: str, recorded: Mapping[str, str]) -> int:
+        """As if a file had become one with another that is not the same."""
+        spared = share(self, name, recorded)
+        next((self.root / name).rglob("*.py")).write_text("import evil\n")
+        return spared
+
+    monkeypatch.setattr(Environments, "share", wrong)
+    with pytest.raises(
+        BaseLayerError, match=r"bootstrap-.* is not as it was made \(.*\.py was changed\): make it again"
+    ):
+        make.make([SMALL])
+    assert make.find(name_of(SMALL)) is None
+
+    monkeypatch.setattr(Environments, "share", share)
+    assert make.make([SMALL]) == [name_of(SMALL)]
+    assert manifest.problems(make.root / name_of(SMALL), manifest.read(make.manifest(name_of(SMALL)))) == []
 
 
 def test_d7_an_environment_that_no_lock_names_goes_after_two_weeks(cache: Path, tmp_path: Path) -> None:

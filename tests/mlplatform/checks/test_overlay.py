@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlplatform.checks.overlay import only_digests
+from mlplatform.checks.overlay import is_of_overlay, only_digests
 
 PATH = "apps/classifier/overlays/dev/kustomization.yaml"
 DIGEST, OTHER = (f"sha256:{letter * 64}" for letter in "ab")
@@ -41,3 +41,10 @@ def test_b6_whatever_else_differs_is_none(before: str | None, after: str | None)
 )
 def test_b6_a_digest_elsewhere_is_none(path: str) -> None:
     assert not only_digests(path, TEXT.encode(), TEXT.replace(DIGEST, OTHER).encode())
+
+
+@pytest.mark.parametrize("path", [PATH, "apps/x/overlays/dev/sub/patch.yaml", "apps/x/overlays/dev", "apps/x/overlays"])
+def test_s20_all_that_an_overlay_is_made_of_belongs_to_it(path: str) -> None:
+    assert is_of_overlay(path)
+    assert not is_of_overlay(f"docs/{path}")
+    assert not is_of_overlay(path.replace("overlays", "base"))

@@ -34,6 +34,7 @@ RULES = Rules(People(frozenset({"owner"}), frozenset({"member"})))
         "apps/runner-controller/pools/cpu/pool.yaml",
         "apps/runner-controller/overlays/platform/kustomization.yaml",
         "apps/classifier/overlays/prod/kustomization.yaml",
+        "apps/argocd/overlays/platform/kustomization.yaml",
         ".dvc/config",
         "ml/.dvc/config",
         "ml/other/.dvc/config",

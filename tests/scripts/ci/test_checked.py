@@ -101,6 +101,21 @@ def test_b6_what_trainings_and_deployments_change_starts_no_job_and_waits_for_no
     assert text == "main cannot judge apps/x/overlays/dev/kustomization.yaml: an owner's approval is asked"
 
 
+@pytest.mark.parametrize(
+    "path", ["apps/x/overlays/dev/kustomization.yaml", "apps/x/overlays/dev/patch.yaml"], ids=["overlay", "beside it"]
+)
+def test_s20_an_overlay_asks_for_an_owner_whatever_else_a_change_has_checked(project: Project, path: str) -> None:
+    pull = project.propose("both", {path: overlay("b") + "patches: []\n", "README.md": "Another.\n"})
+    found = waiting(project, REPORT)
+    project.run(found[REPORT][0])
+    assert status(project, pull.head_sha) == ("pending", "being checked: check, unit, render")
+    for task in found[CI]:
+        project.finish(task)
+    report(project)
+    asked = f"main cannot judge {path}: an owner's approval is asked"
+    assert status(project, pull.head_sha) == ("pending", asked)
+
+
 def test_b6_a_branch_cannot_take_a_job_away_unseen(project: Project) -> None:
     # One job that does nothing, under the name of one that is asked for.
     text = (ROOT / FILE).read_text()

@@ -8,6 +8,7 @@ import pytest
 
 from ci.environment import Place, event, require, token
 from ci.failure import Failure
+from forge import ForgeError
 from settings import ROOT
 
 
@@ -47,6 +48,16 @@ def test_the_forge_comes_from_the_cluster_or_from_github() -> None:
     assert place.clone_url == "https://github.com/team/platform.git"
     assert place.run_url(github) == "https://github.com/team/platform/actions/runs/5"
     assert place.run_url({}) == ""
+
+
+def test_d15_a_job_waits_minutes_for_a_forge_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("forge.http.time.sleep", waits.append)
+    client = Place("gitea", "http://127.0.0.1:1", "ml/platform").connect("token")
+    with pytest.raises(ForgeError, match="Is the forge running"):
+        client.account()
+    client.close()
+    assert 300 <= sum(waits) < 330
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]"])

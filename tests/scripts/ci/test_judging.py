@@ -346,6 +346,27 @@ def test_s4_what_main_can_judge_needs_no_owner(gate: Gate, made: Callable[[Gate]
     assert found.rows == rows
 
 
+@pytest.mark.parametrize("content", [None, b"other"], ids=["missing", "corrupt"])
+def test_s16_an_object_is_found_by_its_hash_also_when_the_model_is_measured(gate: Gate, content: bytes | None) -> None:
+    sha = gate.change(training="resplit", extra="resplit", seed=21)
+    gate.measure(sha)
+    assert gate.judge(sha).verdict.state == "success"
+
+    listed = listing({"train.safetensors": gate.materials["resplit"]})
+    for name, good in (
+        (md5(gate.materials["good"]), gate.materials["good"]),
+        (md5(gate.materials["resplit"]), gate.materials["resplit"]),
+        (f"{md5(listed)}.dir", listed),
+    ):
+        gate.place.spoil(name, content)
+        verdict = gate.judge(sha).verdict
+        gate.place.put(good, name=name)
+        assert verdict.state == "failure", name
+        assert name in verdict.summary
+        assert "scripts/repair-data puts it back" in verdict.summary
+    assert gate.judge(sha).verdict.state == "success"
+
+
 def test_s4_a_first_model_is_an_owners_and_has_to_reach_mains_limits(gates: Callable[[], Gate]) -> None:
     gate = gates()
     good, worse = gate.materials["good"], gate.materials["worse"]
