@@ -91,6 +91,14 @@ def judge(
     return Verdict("success", notes[-1])
 
 
+def unmeasured(scope: Scope) -> Verdict | None:
+    """Judge a change that brings no model to measure; `None` where it is nothing to the gate."""
+    asks = tuple(str(ask) for ask in scope.owner)
+    if scope.refused:
+        return Verdict("failure", scope.refused[0], (*scope.refused, *asks))
+    return Verdict("pending", asks[0], asks) if asks else None
+
+
 def below_limits(measured: Measured, rules: Mapping[str, Metric]) -> list[str]:
     """A sentence for each of main's absolute limits that a model does not meet; a first model has to meet them all."""
     return [

@@ -17,6 +17,7 @@ from mlplatform.evaluation.judgement import (
     below_limits,
     judge,
     numbers,
+    unmeasured,
 )
 from mlplatform.evaluation.result import Evaluation, Measured, Refused
 from mlplatform.evaluation.scope import Ask, Change, Scope, scope
@@ -181,6 +182,15 @@ def test_nothing_is_judged_before_it_is_measured() -> None:
     assert "written anew" in verdict.reasons[0]
     assert judge(None, RULES, owner(Kind.SERVICE)).state == "pending"
     assert judge(None, RULES, NOTHING, problems=["no"]).state == "failure"
+
+
+def test_c10_without_a_model_to_measure_an_owner_is_asked_all_the_same() -> None:
+    sentence = "main cannot judge ml/x: it is so: an owner's approval is asked"
+    assert unmeasured(owner(Kind.SERVICE)) == Verdict("pending", sentence, (sentence,))
+    assert unmeasured(NOTHING) is None
+    broken = unmeasured(Scope(owner=owner(Kind.SERVICE).owner, refused=("ml/dvc.yaml: must be a mapping",)))
+    assert broken is not None
+    assert (broken.state, broken.summary) == ("failure", "ml/dvc.yaml: must be a mapping")
 
 
 def test_each_number_says_whose_code_came_to_it() -> None:
