@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # An app's overlay of an environment that had none, as release writes it.
@@ -48,13 +48,29 @@ def record(app: str, digest: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Overlay:
     """The digests that a pull request's overlay of an app names, beside main's in the same environment and in the one
-    before it, which is `None` for the first environment."""
+    before it, which is `None` for the first environment. `elsewhere`: the image's name, by digest, of those that the
+    overlay names with a registry."""
 
     app: str
     environment: str
     wanted: frozenset[str]
     current: frozenset[str]
     before: frozenset[str] | None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Where it lies, from the repository's root."""
+        return f"apps/{self.app}/overlays/{self.environment}"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """`refused`: a sentence for each digest that the environment must not get; `foreign`: somebody else's images, which
+    an owner has to approve."""
+
+    refused: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 def digests(content: bytes) -> frozenset[str]:
@@ -62,23 +78,32 @@ def digests(content: bytes) -> frozenset[str]:
     return frozenset(DIGEST.findall(content.decode("utf-8", errors="replace")))
 
 
-def problems(
-    overlay: Overlay, is_released: Callable[[str], bool], was_deployed: Callable[[str], bool]
-) -> Sequence[str]:
-    """A sentence for each digest that the environment must not get.
+def has_registry(name: str) -> bool:
+    """Whether an image's name says in which registry it lies. One that does not is ours, and lies in the cluster's."""
+    host, slash, _ = name.partition("/")
+    return bool(slash) and (host == "localhost" or "." in host or ":" in host)
+
+
+def judge(overlay: Overlay, is_released: Callable[[str], bool], was_deployed: Callable[[str], bool]) -> Findings:
+    """Judge the digests that an overlay names and main's does not.
 
     Args:
         overlay: what is wanted where.
         is_released: whether a release has published the digest as an image of the app.
         was_deployed: whether main's overlay has named the digest before: going back is always allowed.
     """
-    found = []
+    refused, foreign = [], []
     for digest in sorted(overlay.wanted - overlay.current):
-        name = f"apps/{overlay.app}/overlays/{overlay.environment}: {digest[:19]}"
+        name = f"{overlay.folder}: {digest[:19]}"
         if was_deployed(digest):
             continue
-        if not is_released(digest):
-            found.append(f"{name} is not an image that release has published")
+        is_ours = is_released(digest)
+        if not is_ours and digest not in overlay.elsewhere:
+            refused.append(f"{name} is not an image that release has published; another's is named with its registry")
         elif overlay.before is not None and digest not in overlay.before:
-            found.append(f"{name} does not run in the environment before {overlay.environment}: deploy it there first")
-    return found
+            refused.append(
+                f"{name} does not run in the environment before {overlay.environment}: deploy it there first"
+            )
+        elif not is_ours:
+            foreign.append(f"{overlay.elsewhere[digest]}@{digest[:19]}")
+    return Findings(tuple(refused), tuple(foreign))

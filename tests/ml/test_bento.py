@@ -13,6 +13,8 @@ import yaml
 
 from digits import bento
 from digits.errors import UserError
+from mlplatform.evaluation import declaration
+from mlplatform.evaluation.scope import Change, scope
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements" / "serve.txt"
@@ -32,6 +34,19 @@ def one_package(tmp_path: Path) -> Path:
     path = tmp_path / "one.txt"
     path.write_text(block[0])
     return path
+
+
+def test_c10_an_owner_is_asked_for_whatever_the_image_has_besides_the_model(packaged: Path) -> None:
+    """Main measures the model's file alone: what the service does to a picture before is for a person to judge."""
+    code = packaged / "src"
+    shipped = {f"ml/src/digits/{name}" for name in bento.PACKAGE_MODULES}
+    assert shipped == {f"ml/src/digits/{path.relative_to(code / 'digits')}" for path in code.glob("digits/**/*.py")}
+    shipped |= {f"ml/service/{path.name}" for path in code.iterdir() if path.suffix == ".py"}
+    shipped |= {str(REQUIREMENTS.relative_to(ROOT)), f"ml/src/digits/{Path(bento.__file__).name}"}
+
+    found = scope([Change(path) for path in shipped], declaration.load(ROOT / "ml"), "ml")
+
+    assert {ask.file for ask in found.owner} == shipped
 
 
 def entries(layer: Path) -> list[tarfile.TarInfo]:

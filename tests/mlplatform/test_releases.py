@@ -15,7 +15,9 @@ def problems(
 ) -> list[str]:
     earlier = None if before is None else frozenset({before})
     overlay = Overlay("churn", "staging", frozenset({wanted}), frozenset({current}), earlier)
-    return list(releases.problems(overlay, released.__eq__, deployed.__eq__))
+    found = releases.judge(overlay, released.__eq__, deployed.__eq__)
+    assert found.foreign == ()
+    return list(found.refused)
 
 
 def test_s20_a_digest_that_release_published_is_deployed_to_the_first_environment() -> None:
@@ -24,7 +26,10 @@ def test_s20_a_digest_that_release_published_is_deployed_to_the_first_environmen
 
 def test_s20_an_unknown_digest_is_refused() -> None:
     [problem] = problems(OTHER)
-    assert problem == "apps/churn/overlays/staging: sha256:cccccccccccc is not an image that release has published"
+    assert problem == (
+        "apps/churn/overlays/staging: sha256:cccccccccccc is not an image that release has published; another's is "
+        "named with its registry"
+    )
 
 
 def test_s20_beyond_the_first_environment_the_one_before_must_run_the_digest() -> None:
@@ -36,6 +41,39 @@ def test_s20_beyond_the_first_environment_the_one_before_must_run_the_digest() -
 def test_s20_what_main_has_or_had_there_is_not_asked_about() -> None:
     assert problems(OTHER, current=OTHER) == []
     assert problems(OTHER, deployed=OTHER, before=OLD) == []
+
+
+def test_a2_somebody_elses_image_is_an_owners_wherever_it_may_run() -> None:
+    def judge(before: str | None, deployed: str = "") -> releases.Findings:
+        earlier = None if before is None else frozenset({before})
+        names = {OTHER: "quay.io/brand/cache", NEW: "quay.io/brand/ours"}
+        overlay = Overlay("churn", "staging", frozenset({NEW, OTHER}), frozenset({NEW}), earlier, names)
+        return releases.judge(overlay, NEW.__eq__, deployed.__eq__)
+
+    assert judge(None) == judge(OTHER) == releases.Findings(foreign=("quay.io/brand/cache@sha256:cccccccccccc",))
+    assert len(judge(OLD).refused) == 1
+    assert judge(OLD, deployed=OTHER) == releases.Findings()
+
+
+def test_a2_what_release_published_is_ours_whatever_it_is_called() -> None:
+    names = {NEW: "registry.example/churn"}
+    overlay = Overlay("churn", "dev", frozenset({NEW}), frozenset(), None, names)
+    assert releases.judge(overlay, NEW.__eq__, "".__eq__) == releases.Findings()
+
+
+@pytest.mark.parametrize(
+    ("name", "registry"),
+    [
+        ("classifier", False),
+        ("brand/cache", False),
+        ("quay.io/brand/cache", True),
+        ("localhost/cache", True),
+        ("registry:5000/cache", True),
+        ("quay.io", False),
+    ],
+)
+def test_a_registry_is_recognized_as_docker_does(name: str, registry: bool) -> None:
+    assert releases.has_registry(name) is registry
 
 
 def test_digests_are_found_in_any_file() -> None:

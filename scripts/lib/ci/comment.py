@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ci import chart
 from ci.gate import Verdict
@@ -36,10 +36,9 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What main's own code has to say: the state of the gate, every number with its source, and main's rules for it;
-    `waits` as long as that code has yet to measure or compare something."""
+    """What main's own code has to say: every number with its source, and main's rules for it; `waits` as long as that
+    code has yet to measure or compare something."""
 
-    state: Literal["success", "failure", "pending"]
     numbers: tuple[Number, ...]
     rules: Mapping[str, Metric]
     waits: bool = False
@@ -47,7 +46,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the comment says. `verdict` is `None` while training runs."""
+    """All that the comment says. `verdict` is `None` while training runs; `asks` where an owner has to decide."""
 
     number: int
     head_sha: str
@@ -58,6 +57,7 @@ class Report:
     run_url: str = ""
     notes: tuple[str, ...] = ()
     measured: Measured | None = None
+    asks: bool = False
 
 
 def render(report: Report) -> str:
@@ -88,8 +88,10 @@ def _render(report: Report, most: int) -> str:
 
 
 def _headline(report: Report) -> str:
-    if report.measured and report.measured.state == "pending":
-        return "waiting for main's measurement" if report.measured.waits else "an owner decides"
+    if report.measured and report.measured.waits:
+        return "waiting for main's measurement"
+    if report.asks:
+        return "an owner decides"
     return HEADLINES[report.verdict.passed if report.verdict else None]
 
 

@@ -1,18 +1,30 @@
-"""Which digests a pull request wants to deploy, and whether it may: the gate's part that reads overlays."""
+"""Which images a pull request wants to deploy, and whether it may: the gate's part that reads overlays."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ci import manifests
 from ci.document import mapping, parse_yaml, texts
 from ci.git import Repository
 from ci.tree import LinkedTree, Tree
 from mlplatform import releases
+from mlplatform.evaluation.declaration import Kind
+from mlplatform.evaluation.scope import Ask
 
 OVERLAY = re.compile(r"apps/([^/]+)/overlays/([^/]+)/.+")
 # Where a link would put another folder in the place of an overlay.
 ABOVE = re.compile(r"apps/[^/]+(/overlays(/[^/]+)?)?")
 CLUSTER = re.compile(r"clusters/[^/]+/cluster\.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """A sentence for each image that must not be deployed, and for each overlay that does not say all that it deploys;
+    and what an owner has to approve."""
+
+    refused: tuple[str, ...] = ()
+    asks: tuple[Ask, ...] = ()
 
 
 def overlays(changed: Sequence[str], head: Tree, main: Tree) -> Iterator[releases.Overlay]:
@@ -25,6 +37,7 @@ def overlays(changed: Sequence[str], head: Tree, main: Tree) -> Iterator[release
             _said(head, app, environment),
             manifests.read(main, app, environment).digests,
             None if before is None else manifests.read(main, app, before).digests,
+            manifests.read(head, app, environment).elsewhere,
         )
 
 
@@ -43,14 +56,14 @@ def environment_before(main: Tree, environment: str) -> str | None:
     return None
 
 
-def problems(
+def judge(
     changed: Sequence[str],
     head: LinkedTree,
     main: Tree,
     is_released: Callable[[str, str], bool],
     was_deployed: Callable[[str, str], bool],
-) -> list[str]:
-    """A sentence for each digest that must not be deployed, and for each overlay that does not say all that it deploys.
+) -> Findings:
+    """Judge the overlays that a change touches.
 
     Args:
         changed: paths that differ between where the branch left main and its head.
@@ -58,22 +71,30 @@ def problems(
         main: main's files.
         is_released: whether a release has published the digest of the app: (app, digest).
         was_deployed: whether main has had the digest in the folder before: (folder, digest).
+
+    Raises:
+        DocumentError: a cluster's file cannot be read.
     """
-    found = [
+    refused = [
         f"{path}: links are not followed: put the folder itself there"
         for path in changed
         if ABOVE.fullmatch(path) and path in head.links(path)
     ]
+    asks: list[Ask] = []
     for app, environment in _touched(changed):
-        found += _unclear(app, environment, head, main)
+        refused += _unclear(app, environment, head, main)
     for overlay in overlays(changed, head, main):
-        folder = manifests.folder(overlay.app, overlay.environment)
-        found += releases.problems(
+        found = releases.judge(
             overlay,
             lambda digest, app=overlay.app: is_released(app, digest),  # type: ignore[misc]
-            lambda digest, folder=folder: was_deployed(folder, digest),  # type: ignore[misc]
+            lambda digest, folder=overlay.folder: was_deployed(folder, digest),  # type: ignore[misc]
         )
-    return found
+        refused += found.refused
+        asks += [
+            Ask(f"{overlay.folder} ({image})", Kind.UNKNOWN, "no release of this platform published it")
+            for image in found.foreign
+        ]
+    return Findings(tuple(refused), tuple(asks))
 
 
 def was_deployed(repository: Repository, main: str, folder: str, digest: str) -> bool:

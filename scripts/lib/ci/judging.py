@@ -56,8 +56,11 @@ class Judging:
     store: Store
     root: Path
 
-    def judge(self, main: CommitTree, tree: CommitTree, declared: Declaration) -> Judged:
-        """Judge a commit whose lock is fresh and whose history leads to main's."""
+    def judge(self, main: CommitTree, tree: CommitTree, declared: Declaration, asks: Sequence[Ask] = ()) -> Judged:
+        """Judge a commit whose lock is fresh and whose history leads to main's.
+
+        `asks`: what an owner has to approve besides what the declaration says.
+        """
         found, compared, faults = None, Compared(), []
         try:
             faults += remote.faults(main, FOLDER, self._objects(tree, declared))
@@ -73,11 +76,17 @@ class Judging:
             reported = evidence.metrics(tree)
         except Unacceptable as error:
             faults.append(str(error))
-        changes = self._scope(main, tree, declared, compared)
+        changes = self._scope(main, tree, declared, compared, asks)
         verdict = judgement.judge(
             found, declared.metrics, changes, problems=faults, leaked=compared.leaked, waits=compared.waits
         )
         return Judged(verdict, self._numbers(found, reported), reported)
+
+    def judge_unmeasured(
+        self, main: CommitTree, tree: CommitTree, declared: Declaration, asks: Sequence[Ask] = ()
+    ) -> Verdict | None:
+        """Judge a commit that leaves the pipeline alone; `None` where nothing of it is the gate's."""
+        return judgement.unmeasured(self._scope(main, tree, declared, Compared(), asks))
 
     def _numbers(self, found: Evaluation | None, reported: Metrics | None) -> tuple[Number, ...]:
         return tuple(judgement.numbers(found, reported.values if reported else None))
@@ -123,7 +132,9 @@ class Judging:
                 ]
         return Compared(faults, leaked, tuple(asks), tuple(waits))
 
-    def _scope(self, main: CommitTree, tree: CommitTree, declared: Declaration, compared: Compared) -> Scope:
+    def _scope(
+        self, main: CommitTree, tree: CommitTree, declared: Declaration, compared: Compared, asks: Sequence[Ask]
+    ) -> Scope:
         """What of the pull request main judges, and what an owner has to approve."""
         before, changes = self._base(main, tree), []
         for path in self.repository.changed(before.commit, tree.commit):
@@ -139,4 +150,4 @@ class Judging:
             else:
                 changes.append(Change(path))
         found = scope.scope(changes, declared, FOLDER, compared.test_set_faults)
-        return Scope(found.judged, (*found.owner, *compared.asks), found.refused)
+        return Scope(found.judged, (*found.owner, *compared.asks, *asks), found.refused)

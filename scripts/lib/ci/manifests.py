@@ -11,7 +11,7 @@ from typing import Any
 
 from ci.document import DocumentError, mapping, parse_manifests, resolve, sequence, texts
 from ci.tree import Tree
-from mlplatform.releases import DIGEST
+from mlplatform.releases import DIGEST, has_registry
 
 FILE = "kustomization.yaml"
 # Of the project's own services, whose images are facts of the cluster.
@@ -46,6 +46,12 @@ class Content:
     def digests(self) -> frozenset[str]:
         """Every digest that it deploys."""
         return frozenset(digest for _, digest in self.images)
+
+    @property
+    def elsewhere(self) -> Mapping[str, str]:
+        """By digest, the name of each image that lies in a registry of somebody else's, and nowhere in ours."""
+        ours = {digest for name, digest in self.images if not has_registry(name)}
+        return {digest: name for name, digest in sorted(self.images) if digest not in ours}
 
 
 def folder(app: str, environment: str) -> str:

@@ -40,6 +40,7 @@ from forge import Forge, PullRequest, StatusState, WorkflowRun
 from mlplatform import releases
 from mlplatform.evaluation import judgement
 from mlplatform.evaluation.declaration import Declaration
+from mlplatform.evaluation.scope import Ask, Scope
 from mlplatform.objects.bundle import Bundle
 
 CONTEXT = "quality-gate"
@@ -49,11 +50,12 @@ TRAINED_BY = "Trained by"
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A pull request at one commit, beside main."""
+    """A pull request at one commit, beside main; `asks`: what an owner has to approve whatever main measures."""
 
     pull: PullRequest
     tree: CommitTree
     main: CommitTree
+    asks: tuple[Ask, ...] = ()
 
     @property
     def sha(self) -> str:
@@ -89,8 +91,10 @@ class Job:
             return
         self._infrastructure(review, changed)
         self._checked(review)
-        if unreleased := self._unreleased(review, changed):
-            self._refuse(review, "; ".join(unreleased[:5]))
+        deployed = self._deployed(review, changed)
+        review = dataclasses.replace(review, asks=deployed.asks)
+        if deployed.refused:
+            self._refuse(review, "; ".join(deployed.refused[:5]))
         elif not pipeline.affected(changed, review.tree, FOLDER):
             self._unaffected(review)
         elif pull.is_from_fork(self.forge.repository):
@@ -103,8 +107,8 @@ class Job:
         base = self.repository.merge_base(review.main.commit, review.sha)
         return None if base is None else self.repository.changed(base, review.sha)
 
-    def _unreleased(self, review: Review, changed: list[str]) -> list[str]:
-        """A sentence for each digest that an overlay of the head must not name."""
+    def _deployed(self, review: Review, changed: list[str]) -> deployments.Findings:
+        """What is to be said of the images that overlays of the head name."""
 
         def is_released(app: str, digest: str) -> bool:
             return Store.connect(environment.require("MODELS_BUCKET")).has(releases.record(app, digest))
@@ -113,9 +117,9 @@ class Job:
             return deployments.was_deployed(self.repository, review.main.commit, folder, digest)
 
         try:
-            return deployments.problems(changed, review.tree, review.main, is_released, was_deployed)
+            return deployments.judge(changed, review.tree, review.main, is_released, was_deployed)
         except Unacceptable as error:
-            return [str(error)]
+            return deployments.Findings((str(error),))
 
     def _infrastructure(self, review: Review, changed: list[str]) -> None:
         part = infrastructure.Infrastructure(self.forge, self.store, self.has_aws, self.run_url)
@@ -127,10 +131,27 @@ class Job:
         checked.Checked(self.forge, self.repository, self.run_url, review.pull).report(base, review.sha)
 
     def _unaffected(self, review: Review) -> None:
+        """Nothing to train or measure; but what measures, serves or runs beside a model may have changed."""
+        try:
+            declared = measurements.rules(review.main)
+        except Unacceptable as error:
+            self._refuse(review, str(error))
+            return
+        if declared:
+            verdict = self._judging().judge_unmeasured(review.main, review.tree, declared, review.asks)
+        else:
+            verdict = judgement.unmeasured(Scope(owner=review.asks))
         number = review.pull.number
         # The comment first, as everywhere: who approves must have seen what the status stands for.
+        if verdict:
+            said = gate.Verdict(False, verdict.summary, verdict.reasons)
+            address = self._comment(review, said, "", asks=verdict.state == "pending")
+            self._status(review.sha, verdict.state, verdict.summary, address)
+            return
         if any(entry.body.startswith(comment.MARKER) for entry in self.forge.comments(number)):
-            text = f"## Quality gate: passed\n\nNothing under `{FOLDER}/` differs from main any more.\n"
+            text = (
+                f"## Quality gate: passed\n\nNothing that is judged, such as `{FOLDER}/`, differs from main any more.\n"
+            )
             self.forge.upsert_comment(number, comment.MARKER, text)
         self._status(review.sha, "success", f"nothing under {FOLDER}/ changed")
 
@@ -218,7 +239,10 @@ class Job:
             self._judge_measured(review, declared)
 
     def _judged(self, review: Review, declared: Declaration) -> Judged:
-        return Judging(self.repository, self.store, self.root).judge(review.main, review.tree, declared)
+        return self._judging().judge(review.main, review.tree, declared, review.asks)
+
+    def _judging(self) -> Judging:
+        return Judging(self.repository, self.store, self.root)
 
     def _judge_measured(self, review: Review, declared: Declaration) -> bool:
         """Judge by what main's code measured; whether that has to be waited for."""
@@ -229,7 +253,8 @@ class Job:
             gate.Verdict(verdict.state == "success", verdict.summary, verdict.reasons),
             self._trained_by(review),
             after=judged.reported,
-            measured=comment.Measured(verdict.state, judged.numbers, declared.metrics, judged.waits),
+            measured=comment.Measured(judged.numbers, declared.metrics, judged.waits),
+            asks=verdict.state == "pending",
         )
         self._status(review.sha, verdict.state, verdict.summary, address)
         return judged.waits
@@ -244,10 +269,20 @@ class Job:
         except Unacceptable as error:
             problems.append(str(error))
         verdict = gate.judge(before, after, tolerance, problems)
+        state: StatusState = "success" if verdict.passed else "failure"
+        if verdict.passed and review.asks:
+            asks = tuple(map(str, review.asks))
+            state, verdict = "pending", gate.Verdict(False, asks[0], (*asks, verdict.summary))
         address = self._comment(
-            review, verdict, self._trained_by(review), tolerance=tolerance, before=before, after=after
+            review,
+            verdict,
+            self._trained_by(review),
+            tolerance=tolerance,
+            before=before,
+            after=after,
+            asks=state == "pending",
         )
-        self._status(review.sha, "success" if verdict.passed else "failure", verdict.summary, address)
+        self._status(review.sha, state, verdict.summary, address)
 
     def _refuse(self, review: Review, reason: str, training: WorkflowRun | None = None) -> None:
         url = training.url if training else ""
@@ -264,6 +299,7 @@ class Job:
         before: Metrics | None = None,
         after: Metrics | None = None,
         measured: comment.Measured | None = None,
+        asks: bool = False,
     ) -> str:
         """Write the report and return its address."""
         report = comment.Report(
@@ -275,6 +311,7 @@ class Job:
             candidate=evidence.collect(review.tree, after),
             run_url=run_url,
             measured=measured,
+            asks=asks,
         )
         return self.forge.upsert_comment(report.number, comment.MARKER, comment.render(report)).url
 

@@ -45,9 +45,8 @@ def judge(
     problems: Sequence[str] = (),
     leaked: Mapping[str, int] | None = None,
     waits: Sequence[str] = (),
-    approved: bool = False,
 ) -> Verdict:
-    """Judge a pull request.
+    """Judge a pull request. Whether an owner approved is not asked here: who merges looks for that (docs/adr/0020).
 
     Args:
         evaluation: what main measured, `None` while it has not.
@@ -56,7 +55,6 @@ def judge(
         problems: whatever else speaks against it; any fails.
         leaked: how many rows of the test set each file of its training data shows; any fails.
         waits: what main's code has yet to look at besides, such as `UNCOMPARED`.
-        approved: whether an owner approved this head after the comment asked for it.
     """
     asks = [str(ask) for ask in scope.owner]
     failures = [*problems, *scope.refused]
@@ -88,10 +86,17 @@ def judge(
     if waits:
         sentences = (f"{one}: this comment is then written anew" for one in waits)
         return Verdict("pending", waits[0], (*sentences, *asks))
-    if asks and not approved:
+    if asks:
         return Verdict("pending", asks[0], (*asks, *notes))
-    by = "approved by an owner; " if asks else ""
-    return Verdict("success", by + (notes[-1] if notes else "the model was not measured"), tuple(notes[:-1]))
+    return Verdict("success", notes[-1])
+
+
+def unmeasured(scope: Scope) -> Verdict | None:
+    """Judge a change that brings no model to measure; `None` where it is nothing to the gate."""
+    asks = tuple(str(ask) for ask in scope.owner)
+    if scope.refused:
+        return Verdict("failure", scope.refused[0], (*scope.refused, *asks))
+    return Verdict("pending", asks[0], asks) if asks else None
 
 
 def below_limits(measured: Measured, rules: Mapping[str, Metric]) -> list[str]:

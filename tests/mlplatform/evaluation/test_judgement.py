@@ -17,6 +17,7 @@ from mlplatform.evaluation.judgement import (
     below_limits,
     judge,
     numbers,
+    unmeasured,
 )
 from mlplatform.evaluation.result import Evaluation, Measured, Refused
 from mlplatform.evaluation.scope import Ask, Change, Scope, scope
@@ -82,23 +83,18 @@ def test_a_loosened_tolerance_neither_counts_nor_passes_unseen() -> None:
     verdict = judge(of(measured(0.9), MAIN), RULES, changed)
     assert verdict.state == "failure"
     assert "it may fall by 0.005 at most" in verdict.summary
-    assert judge(of(measured(0.9), MAIN), RULES, changed, approved=True).state == "failure"
 
     verdict = judge(of(MAIN, MAIN), RULES, changed)
     assert verdict.state == "pending"
     expected = "main cannot judge ml/params.yaml (gate): it decides what the gate allows: an owner's approval is asked"
     assert verdict.summary == expected
-    assert judge(of(MAIN, MAIN), RULES, changed, approved=True).state == "success"
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_an_owner_s_approval_stands_in_for_main(kind: Kind) -> None:
+def test_an_owner_is_asked_where_main_cannot_judge(kind: Kind) -> None:
     asked = judge(of(measured(0.98), MAIN), RULES, owner(kind))
     assert (asked.state, asked.summary) == ("pending", "main cannot judge ml/x: it is so: an owner's approval is asked")
     assert asked.reasons[-1] == "accuracy 0.9800, main 0.9800 (+0.0000)"
-
-    approved = judge(of(measured(0.98), MAIN), RULES, owner(kind), approved=True)
-    assert approved == Verdict("success", "approved by an owner; accuracy 0.9800, main 0.9800 (+0.0000)")
 
 
 @pytest.mark.parametrize("kind", [Kind.CONTRACT, Kind.SERVICE, Kind.EVALUATOR, Kind.TEST_SET])
@@ -107,22 +103,17 @@ def test_where_main_s_numbers_say_little_an_owner_decides_over_them(kind: Kind) 
     assert asked.state == "pending"
     assert "accuracy 0.9000, main 0.9800 (-0.0800): it may fall by 0.005 at most" in asked.reasons
 
-    approved = judge(of(measured(0.9), MAIN), RULES, owner(kind), approved=True)
-    assert approved.state == "success"
-    assert approved.reasons == ("accuracy 0.9000, main 0.9800 (-0.0800): it may fall by 0.005 at most",)
-
 
 @pytest.mark.parametrize("kind", [Kind.GATE, Kind.UNKNOWN])
-def test_elsewhere_they_stand_whoever_approves(kind: Kind) -> None:
-    assert judge(of(measured(0.9), MAIN), RULES, owner(kind), approved=True).state == "failure"
+def test_elsewhere_they_stand_and_nobody_is_asked(kind: Kind) -> None:
+    assert judge(of(measured(0.9), MAIN), RULES, owner(kind)).state == "failure"
 
 
 @pytest.mark.parametrize("cause", ["file", "limits", "answers"])
-@pytest.mark.parametrize("approved", [False, True])
-def test_a_faulty_model_fails_whoever_approves(cause: str, approved: bool) -> None:
+def test_a_faulty_model_fails_and_nobody_is_asked(cause: str) -> None:
     candidate = refused("it uses the operator x::y", cause)
 
-    verdict = judge(of(candidate, MAIN), RULES, owner(Kind.CONTRACT), approved=approved)
+    verdict = judge(of(candidate, MAIN), RULES, owner(Kind.CONTRACT))
 
     assert (verdict.state, verdict.summary) == ("failure", "the model was refused: it uses the operator x::y")
 
@@ -135,8 +126,6 @@ def test_a_model_of_another_contract_is_an_owner_s() -> None:
     assert asked.summary == (
         "main cannot judge the model: its inputs are a; main's are b: an owner's approval is asked"
     )
-    approved = judge(of(candidate, MAIN), RULES, NOTHING, approved=True)
-    assert (approved.state, approved.summary) == ("success", "approved by an owner; the model was not measured")
 
 
 def test_a_first_model_needs_an_owner_and_main_s_absolute_limits() -> None:
@@ -144,10 +133,8 @@ def test_a_first_model_needs_an_owner_and_main_s_absolute_limits() -> None:
     assert asked.state == "pending"
     assert asked.summary == "no baseline: main has no model to compare with: an owner's approval is asked"
     assert asked.reasons[-1] == "no baseline; accuracy 0.8000"
-    approved = judge(of(measured(0.8), None), RULES, NOTHING, approved=True)
-    assert (approved.state, approved.summary) == ("success", "approved by an owner; no baseline; accuracy 0.8000")
 
-    poor = judge(of(measured(0.79), None), RULES, NOTHING, approved=True)
+    poor = judge(of(measured(0.79), None), RULES, NOTHING)
     assert (poor.state, poor.summary) == ("failure", "accuracy 0.7900 does not reach main's limit of 0.8")
     assert below_limits(measured(0.8), RULES) == []
 
@@ -159,9 +146,9 @@ def test_main_s_own_model_that_cannot_be_measured_is_no_baseline() -> None:
     assert verdict.summary == "main's own model was not measured: it took too long: an owner's approval is asked"
 
 
-def test_test_rows_in_the_training_data_fail_whoever_approves() -> None:
+def test_test_rows_in_the_training_data_fail_and_nobody_is_asked() -> None:
     leaked = {"ml/data/x (of ml/dvc.lock)": 3, "ml/y": 1}
-    verdict = judge(of(measured(0.99), MAIN), RULES, NOTHING, leaked=leaked, waits=[UNCOMPARED], approved=True)
+    verdict = judge(of(measured(0.99), MAIN), RULES, NOTHING, leaked=leaked, waits=[UNCOMPARED])
 
     assert verdict.state == "failure"
     assert verdict.reasons == (
@@ -184,7 +171,7 @@ def test_nobody_is_asked_and_nothing_passes_before_main_has_compared_the_data() 
 def test_other_problems_and_what_is_not_understood_fail() -> None:
     changed = Scope(refused=("ml/dvc.yaml: must be a mapping",))
 
-    verdict = judge(of(measured(0.99), MAIN), RULES, changed, problems=["the lock is stale"], approved=True)
+    verdict = judge(of(measured(0.99), MAIN), RULES, changed, problems=["the lock is stale"])
 
     assert (verdict.state, verdict.reasons) == ("failure", ("the lock is stale", "ml/dvc.yaml: must be a mapping"))
 
@@ -193,8 +180,17 @@ def test_nothing_is_judged_before_it_is_measured() -> None:
     verdict = judge(None, RULES, NOTHING)
     assert (verdict.state, verdict.summary) == ("pending", "main has not measured the model yet")
     assert "written anew" in verdict.reasons[0]
-    assert judge(None, RULES, owner(Kind.SERVICE), approved=True).state == "pending"
+    assert judge(None, RULES, owner(Kind.SERVICE)).state == "pending"
     assert judge(None, RULES, NOTHING, problems=["no"]).state == "failure"
+
+
+def test_c10_without_a_model_to_measure_an_owner_is_asked_all_the_same() -> None:
+    sentence = "main cannot judge ml/x: it is so: an owner's approval is asked"
+    assert unmeasured(owner(Kind.SERVICE)) == Verdict("pending", sentence, (sentence,))
+    assert unmeasured(NOTHING) is None
+    broken = unmeasured(Scope(owner=owner(Kind.SERVICE).owner, refused=("ml/dvc.yaml: must be a mapping",)))
+    assert broken is not None
+    assert (broken.state, broken.summary) == ("failure", "ml/dvc.yaml: must be a mapping")
 
 
 def test_each_number_says_whose_code_came_to_it() -> None:

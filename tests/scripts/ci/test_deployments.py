@@ -16,6 +16,7 @@ from ci.tree import CommitTree
 OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")
 CLUSTERS = {"clusters/local/cluster.yaml": "stages: [dev, staging, prod]\n", "clusters/dev/cluster.yaml": "name: dev\n"}
 DEV, STAGING = (f"apps/churn/overlays/{stage}/kustomization.yaml" for stage in ("dev", "staging"))
+CACHE = "quay.io/brand/cache"
 BASE = {"apps/churn/base/deployment.yaml": "spec: {containers: [{name: churn, image: churn}]}\n"}
 
 
@@ -41,15 +42,21 @@ class Files:
         return sorted(link for link in self.linked if link == path or link.startswith(f"{path.rstrip('/')}/"))
 
 
-def problems(changed: dict[str, str], main: dict[str, str], deployed: str = "") -> list[str]:
+def judge(changed: dict[str, str], main: dict[str, str], deployed: str = "") -> deployments.Findings:
     before = {**CLUSTERS, **BASE, **main}
-    return deployments.problems(
+    return deployments.judge(
         list(changed),
         Files({**before, **changed}),
         Files(before),
         lambda app, digest: (app, digest) == ("churn", NEW),
         lambda folder, digest: digest == deployed,
     )
+
+
+def problems(changed: dict[str, str], main: dict[str, str], deployed: str = "") -> list[str]:
+    found = judge(changed, main, deployed)
+    assert found.asks == ()
+    return list(found.refused)
 
 
 def test_s20_a_released_digest_passes_in_dev_and_waits_for_it_in_staging() -> None:
@@ -167,9 +174,54 @@ BYPASSES: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("name", BYPASSES)
 def test_s20_an_image_that_release_has_not_published_is_refused_however_it_is_written(name: str) -> None:
     main = {DEV: overlay(NEW), "apps/churn/overlays/prod/README.md": ""}
-    found = problems(BYPASSES[name], main)
+    found = judge(BYPASSES[name], main).refused
     assert found, name
     assert all(problem.startswith("apps/churn/overlays/dev") for problem in found)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {DEV: overlay(NEW).replace("images: [", f"images: [{{name: {CACHE}, digest: '{OLD}'}}, ")},
+        {DEV: overlay(NEW).replace("images: [", f"images: [{{name: cache, newName: {CACHE}, digest: '{OLD}'}}, ")},
+        {
+            DEV: overlay(NEW).replace("[../../base]", "[../../base, cache.yaml]"),
+            "apps/churn/overlays/dev/cache.yaml": f"kind: Pod\nspec: {{containers: [{{image: '{CACHE}@{OLD}'}}]}}\n",
+        },
+    ],
+)
+def test_a2_an_owner_is_asked_for_somebody_elses_image(files: dict[str, str]) -> None:
+    found = judge(files, {DEV: overlay(NEW)})
+    assert found.refused == ()
+    [ask] = found.asks
+    assert str(ask) == (
+        f"main cannot judge apps/churn/overlays/dev ({CACHE}@{OLD[:19]}): no release of this platform published it: "
+        "an owner's approval is asked"
+    )
+
+
+def test_a2_somebody_elses_image_goes_through_the_environments_too() -> None:
+    text = f"resources: [../../base]\nimages: [{{name: {CACHE}, digest: '{OLD}'}}]\n"
+    [problem] = problems({STAGING: text}, {})
+    assert "does not run in the environment before staging" in problem
+    assert len(judge({STAGING: text}, {DEV: text}).asks) == 1
+    # Main has it there: nobody is asked again.
+    assert judge({STAGING: f"{text}replicas: []\n"}, {STAGING: text}) == deployments.Findings()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "{name: churn-worker, digest: DIGEST}",
+        "{name: brand/cache, digest: DIGEST}",
+        f"{{name: {CACHE}, newName: cache, digest: DIGEST}}",
+        f"{{name: {CACHE}, digest: DIGEST}}, {{name: worker, digest: DIGEST}}",
+    ],
+)
+def test_s20_an_image_of_ours_needs_its_release_whatever_else_is_beside_it(entry: str) -> None:
+    text = f"resources: [../../base]\nimages: [{entry.replace('DIGEST', repr(OLD))}]\n"
+    [problem] = problems({DEV: text}, {})
+    assert "is not an image that release has published" in problem
 
 
 def test_what_environments_differ_in_may_differ() -> None:
@@ -212,7 +264,8 @@ def test_what_touches_no_overlay_is_not_looked_at() -> None:
 def test_a_removed_overlay_deploys_nothing() -> None:
     main = {**CLUSTERS, STAGING: overlay(OLD)}
     head = Files(dict(CLUSTERS))
-    assert deployments.problems([STAGING], head, Files(main), lambda *_: False, lambda *_: False) == []
+    found = deployments.judge([STAGING], head, Files(main), lambda *_: False, lambda *_: False)
+    assert found == deployments.Findings()
 
 
 def test_the_environment_before() -> None:
@@ -272,7 +325,7 @@ def test_s20_a_link_takes_no_overlays_place(git: Git, place: str) -> None:
     target.symlink_to(os.path.relpath(hidden / "kustomization.yaml" if target.suffix else hidden, target.parent))
     head, repository = git.commit(), Repository(git.root)
     trees = CommitTree(repository, head), CommitTree(repository, main)
-    found = deployments.problems(repository.changed(main, head), *trees, lambda *_: True, lambda *_: True)
+    found = deployments.judge(repository.changed(main, head), *trees, lambda *_: True, lambda *_: True).refused
     assert found
     assert found[0].startswith(f"{place}: links are not followed")
 

@@ -4,7 +4,7 @@ real object store; only the forge has no part in it."""
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from ci.measurements import Measurements
 from ci.store import Store
 from ci.tree import CommitTree
 from measured_place import RUN, Place, md5
-from mlplatform.evaluation.judgement import UNCOMPARED, UNMEASURED, UNSEARCHED
+from mlplatform.evaluation.declaration import Kind
+from mlplatform.evaluation.judgement import UNCOMPARED, UNMEASURED, UNSEARCHED, Number, Verdict
+from mlplatform.evaluation.scope import Ask
 
 pytestmark = pytest.mark.tools
 
@@ -48,6 +50,8 @@ class Change:
     seed: int = 20
     files: Mapping[str, str] = field(default_factory=dict)
     reads_raw: bool = False
+    accuracy: float = 0.75
+    """What it says of itself."""
 
     @property
     def prepared(self) -> dict[str, bytes]:
@@ -56,7 +60,8 @@ class Change:
     def tracked(self) -> dict[str, str]:
         """Its files, with the lock that its run left."""
         raw = ["data/raw"] if self.reads_raw else []
-        stages = {
+        metrics = json.dumps({"accuracy": self.accuracy, "loss": 1 - self.accuracy})
+        stages: dict[str, dict[str, Any]] = {
             "prepare": {"cmd": "p", "deps": ["prepare.py", "data/raw"], "params": ["prepare"], "outs": ["prepared"]},
             "train": {
                 "cmd": "t",
@@ -71,6 +76,7 @@ class Change:
             "data/extra.safetensors": md5(self.extra),
             "prepared": f"{md5(listing(self.prepared))}.dir",
             "model/model.onnx": md5(self.model),
+            "metrics.json": md5(metrics.encode()),
         }
         locked: dict[str, Any] = {
             name: {
@@ -82,10 +88,14 @@ class Change:
             }
             for name, stage in stages.items()
         }
+        # An output too, which git tracks.
+        stages["train"]["metrics"] = [{"metrics.json": {"cache": False}}]
+        locked["train"]["outs"].append({"path": "metrics.json", "hash": "md5", "md5": found["metrics.json"]})
         locked["prepare"]["params"] = {"params.yaml": {"prepare": {"seed": self.seed, "validation_fraction": 0.3}}}
         return {
             "ml/prepare.py": PREPARE,
             "ml/train.py": TRAIN,
+            "ml/metrics.json": metrics,
             "ml/dvc.yaml": json.dumps({"stages": stages}),
             "ml/dvc.lock": json.dumps({"schema": "2.0", "stages": locked}),
             "ml/params.yaml": measured_project.parameters()["ml/params.yaml"].replace("seed: 20", f"seed: {self.seed}"),
@@ -121,13 +131,13 @@ class Gate:
         self.place.put(self.materials[name], "-test")
         return measured_project.test_set_pointer(md5(self.materials[name]))
 
-    def judge(self, sha: str) -> Judged:
+    def judge(self, sha: str, asks: Sequence[Ask] = ()) -> Judged:
         repository = git.Repository(self.place.root)
         main, tree = CommitTree(repository, self.place.git("rev-parse", "main")), CommitTree(repository, sha)
         declared = measurements.rules(main)
         assert declared
         assert lock.problems(tree, pipeline.load(tree, "ml")) == []
-        return Judging(repository, self.place.store, self.place.root).judge(main, tree, declared)
+        return Judging(repository, self.place.store, self.place.root).judge(main, tree, declared, asks)
 
     def fetch(self, sha: str | None = None) -> str:
         repository = git.Repository(self.place.root)
@@ -155,17 +165,17 @@ def gates(
     write_project: Callable[[str, Mapping[str, str]], Path],
     object_store: Any,
     jobs_cache: Path,
-) -> Iterator[Callable[[], Gate]]:
-    """A function that makes a project whose main has a model that nobody measured."""
+) -> Iterator[Callable[..., Gate]]:
+    """A function that makes a project whose main has a model, the good one by default, that nobody measured."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in object_store.variables.items():
             patch.setenv(name, value)
         variables = {**os.environ, "CACHE_DIR": str(jobs_cache)}
         count = iter(range(100))
 
-        def make() -> Gate:
+        def make(model: str = "good") -> Gate:
             prefix = f"judging-{next(count)}/dvc"
-            first = Change(materials["good"], materials["training"], materials["training"])
+            first = Change(materials[model], materials["training"], materials["training"])
             tracked = {**measured_project.files(md5(materials["test"])), "ml/evaluation.yaml": DECLARATION}
             root = write_project(prefix, {**tracked, **first.tracked()})
             gate = Gate(Place(root, prefix, Store.connect("ml-data"), variables), materials)
@@ -179,7 +189,7 @@ def gates(
 
 
 @pytest.fixture(scope="module")
-def gate(gates: Callable[[], Gate]) -> Gate:
+def gate(gates: Callable[..., Gate]) -> Gate:
     """Whose main is measured. What is measured of one pull request is kept for the next."""
     made = gates()
     made.measure()
@@ -189,11 +199,8 @@ def gate(gates: Callable[[], Gate]) -> Gate:
 TEST_SET_ASK = "main cannot judge ml/data/test.safetensors.dvc: models are measured on it"
 BYTES = random.Random(7)
 FAULTS: dict[str, tuple[Callable[[Gate], Mapping[str, Any]], str, str]] = {
-    "typed metrics and lock": (
-        lambda gate: {
-            "model": gate.materials["worse"],
-            "files": {"ml/metrics.json": json.dumps({"accuracy": 1.0, "loss": 0.0})},
-        },
+    "worse model": (
+        lambda gate: {"model": gate.materials["worse"]},
         "failure",
         "accuracy 0.5000, main 1.0000 (-0.5000): it may fall by 0.005 at most",
     ),
@@ -324,6 +331,27 @@ def test_s4_one_fault_is_found(gate: Gate, name: str) -> None:
     assert (verdict.state, verdict.summary[: len(summary)]) == (state, summary)
 
 
+def test_s4_typed_metrics_and_lock_decide_nothing(gates: Callable[..., Gate]) -> None:
+    """Nothing else is wrong: the model is main's own, and the lock is fresh, with the hash of what was typed."""
+    gate = gates("worse")
+    gate.measure()
+    sha = gate.change(gate.materials["worse"], accuracy=1.0)
+    assert gate.measure(sha).startswith("everything is measured")
+
+    judged = gate.judge(sha)
+
+    assert judged.verdict == Verdict("success", "accuracy 0.5000, main 0.5000 (+0.0000)")
+    assert judged.numbers[0] == Number("accuracy", 0.5, 0.5, "measured by main")
+    assert [one for one in judged.numbers if one.source != "measured by main"] == [
+        Number("accuracy", None, 1.0, "reported by the run"),
+        Number("loss", None, 0.0, "reported by the run"),
+    ]
+    # Nor does it once it is merged: no honest model has to be as good as what was typed.
+    gate.place.git("merge", "--quiet", "--ff-only", sha)
+    honest = gate.judge(gate.change(gate.materials["worse"], accuracy=0.5))
+    assert honest.verdict == judged.verdict
+
+
 @pytest.mark.parametrize(
     ("made", "rows"),
     [
@@ -344,6 +372,13 @@ def test_s4_what_main_can_judge_needs_no_owner(gate: Gate, made: Callable[[Gate]
     found = gate.place.look(sha)
     assert found is not None
     assert found.rows == rows
+
+    # Unless it brings something besides that is not to be measured.
+    asked = gate.judge(sha, [Ask("apps/x", Kind.UNKNOWN, "it is so")]).verdict
+    assert (asked.state, asked.summary) == (
+        "pending",
+        "main cannot judge apps/x: it is so: an owner's approval is asked",
+    )
 
 
 @pytest.mark.parametrize("content", [None, b"other"], ids=["missing", "corrupt"])
@@ -367,7 +402,7 @@ def test_s16_an_object_is_found_by_its_hash_also_when_the_model_is_measured(gate
     assert gate.judge(sha).verdict.state == "success"
 
 
-def test_s4_a_first_model_is_an_owners_and_has_to_reach_mains_limits(gates: Callable[[], Gate]) -> None:
+def test_s4_a_first_model_is_an_owners_and_has_to_reach_mains_limits(gates: Callable[..., Gate]) -> None:
     gate = gates()
     good, worse = gate.materials["good"], gate.materials["worse"]
     gate.place.lose(good)
@@ -385,7 +420,9 @@ def test_s4_a_first_model_is_an_owners_and_has_to_reach_mains_limits(gates: Call
         assert (verdict.state, verdict.summary) == (state, summary)
 
 
-def test_c10_a_grown_test_set_is_compared_and_merged_and_everything_is_measured_anew(gates: Callable[[], Gate]) -> None:
+def test_c10_a_grown_test_set_is_compared_and_merged_and_everything_is_measured_anew(
+    gates: Callable[..., Gate],
+) -> None:
     gate = gates()
     gate.measure()
     tip = gate.place.git("rev-parse", "main")
@@ -422,7 +459,7 @@ def test_c10_a_grown_test_set_is_compared_and_merged_and_everything_is_measured_
 
 
 def test_c10_a_branch_whose_data_are_lost_does_not_have_another_measured_in_its_name(
-    gates: Callable[[], Gate],
+    gates: Callable[..., Gate],
 ) -> None:
     gate = gates()
     gate.measure()
@@ -494,7 +531,7 @@ def test_s4_the_addresses_of_findings_are_gone_before_a_model_is_loaded(gate: Ga
     ids=["too large", "another format", "a name of two lines", "garbage"],
 )
 def test_c10_training_data_that_main_cannot_look_at_are_an_owners(
-    gates: Callable[[], Gate], monkeypatch: pytest.MonkeyPatch, limits: str, files: Mapping[str, bytes], why: str
+    gates: Callable[..., Gate], monkeypatch: pytest.MonkeyPatch, limits: str, files: Mapping[str, bytes], why: str
 ) -> None:
     gate = gates()
     text = DECLARATION.replace("limits: {", f"limits: {{{limits}")

@@ -152,6 +152,22 @@ def test_a_pull_request_that_changes_nothing_under_ml_passes_at_once(
     assert "nothing under ml/ changed: nothing to train" in project.run(tasks[OPENED[0]])
 
 
+def test_a2_a_good_model_does_not_bring_somebody_elses_image_with_it(
+    new_project: Callable[[Mapping[str, str]], Project],
+) -> None:
+    project = new_project({})
+    overlay = f"images: [{{name: quay.io/brand/cache, digest: 'sha256:{'c' * 64}'}}]\n"
+    files = {**parameters(0.98), "apps/classifier/overlays/dev/kustomization.yaml": overlay}
+    pull = project.propose("both", files)
+
+    status = project.gate(train(project, pull))
+
+    assert status.state == "pending"
+    assert status.description.startswith("main cannot judge apps/classifier/overlays/dev (quay.io/brand/cache@sha256:c")
+    assert "Quality gate: an owner decides" in project.report(pull.number)
+    assert "accuracy 0.9800; main has no model yet" in project.report(pull.number)
+
+
 def test_failed_training_fails_the_gate_and_links_to_its_run(
     new_project: Callable[[Mapping[str, str]], Project],
 ) -> None:

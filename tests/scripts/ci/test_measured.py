@@ -12,6 +12,7 @@ import pytest
 
 import measured_project
 from measured_project import parameters
+from mlplatform.pulls.verdict import asks_an_owner
 
 pytestmark = pytest.mark.tools
 
@@ -94,6 +95,18 @@ def test_s5_main_measures_and_what_a_run_says_of_itself_decides_nothing(project:
     pull, status = propose(project, "alike", parameters(0.5))
     assert (status.state, status.description) == ("success", "accuracy 1.0000, main 1.0000 (+0.0000)")
 
+    # Main's own model, with other numbers typed into the run's file and the hash of that into the lock.
+    typed = '{"accuracy": 0.25, "loss": 9}'
+    project.git("fetch", "--quiet", "origin")
+    old, locked = (project.git("show", f"origin/main:ml/{name}") for name in ("metrics.json", "dvc.lock"))
+    before, after = (hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() for text in (old, typed))
+    assert before in locked
+    pull, status = propose(project, "typed", {"ml/metrics.json": typed, "ml/dvc.lock": locked.replace(before, after)})
+    assert (status.state, status.description) == ("success", "accuracy 1.0000, main 1.0000 (+0.0000)")
+    report = project.report(pull.number)
+    assert "| `accuracy` | 1 | 1 | +0 |" in report
+    assert "| `accuracy` | 0.25 |" in report.partition("Reported by the run")[2]
+
     # Worse, with a run that calls itself perfect.
     pull, status = propose(project, "liar", parameters(9))
     assert status.state == "failure"
@@ -102,6 +115,51 @@ def test_s5_main_measures_and_what_a_run_says_of_itself_decides_nothing(project:
     committed = project.git("show", f"{pull.head_sha}:ml/metrics.json")
     assert json.loads(committed)["accuracy"] == 1.0
     assert "| `accuracy` | 1 | 0.5 | -0.5 |" in project.report(pull.number)
+
+
+def look(project: Project, branch: str, files: Mapping[str, str]) -> tuple[Any, Any]:
+    """Open a pull request that trains nothing; it and its gate's status."""
+    pull = project.propose(branch, files)
+    while task := project.runner.take(PATIENCE):
+        if task["context"]["workflow"] == "report.yml":
+            project.run(task)
+        else:
+            project.finish(task)
+    return pull, project.gate(pull.head_sha)
+
+
+def test_c10_an_owner_is_asked_also_where_nothing_is_trained(project: Project) -> None:
+    lock = (project.root / "requirements/evaluate.txt").read_text()
+    changed = {"requirements/evaluate.txt": f"{lock}# other\n"}
+    pull, status = look(project, "lock", changed)
+    asked = (
+        "main cannot judge requirements/evaluate.txt: it decides how models are measured: an owner's approval is asked"
+    )
+    assert (status.state, status.description) == ("pending", asked)
+    assert asks_an_owner(status.state, status.description)
+    assert "Quality gate: an owner decides" in project.report(pull.number)
+    assert "main cannot judge requirements/evaluate.txt" in project.report(pull.number)
+
+    # Taken back, nobody is asked any more.
+    head = project.push("lock", {"requirements/evaluate.txt": lock, "README.md": "text\n"})
+    tasks = project.take("train.yml pull_request", "report.yml pull_request_target")
+    assert "nothing under ml/ changed: nothing to train" in project.run(tasks["train.yml pull_request"])
+    project.run(tasks["report.yml pull_request_target"])
+    assert project.gate(head).state == "success"
+    assert "Quality gate: passed" in project.report(pull.number)
+    while task := project.runner.take(PATIENCE):
+        project.finish(task)
+
+    pull, status = look(project, "documents", {"docs/text.md": "text\n", "requirements/other.txt": "x\n"})
+    assert (status.state, status.description) == ("success", "nothing under ml/ changed")
+    assert project.member.comments(pull.number) == []
+
+    # Somebody else's image: nothing measures it either.
+    overlay = f"images: [{{name: quay.io/brand/cache, digest: 'sha256:{'c' * 64}'}}]\n"
+    pull, status = look(project, "cache", {"apps/classifier/overlays/dev/kustomization.yaml": overlay})
+    assert status.state == "pending"
+    assert status.description.startswith("main cannot judge apps/classifier/overlays/dev (quay.io/brand/cache@sha256:c")
+    assert asks_an_owner(status.state, status.description)
 
 
 @pytest.mark.attacks

@@ -1,6 +1,7 @@
 """The release of a trained model: real registry, crane, forge and object store, and the project's own service."""
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -19,7 +20,9 @@ import pytest
 import yaml
 
 import forge
-from ci import deploy, git, image
+import measured_project
+from ci import deploy, git, image, measurements
+from ci.store import Store
 from ci.tree import CommitTree
 from runner_harness.process import free_port, serving
 
@@ -58,6 +61,11 @@ class Registry:
         content: dict[str, Any] = response.json()
         return content
 
+    def tags(self) -> list[str]:
+        """The tags of `classifier`."""
+        answer = httpx.get(f"http://{self.host}/v2/classifier/tags/list", auth=("platform", self.password))
+        return answer.json().get("tags") or []
+
     def forget(self, digest: str) -> None:
         """Delete a manifest of `classifier` with its tags."""
         url = f"http://{self.host}/v2/classifier/manifests/{digest}"
@@ -94,7 +102,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory, tool: Tool) -> Iterator[R
 @pytest.fixture
 def project(new_project: Callable[[Mapping[str, str]], Project], registry: Registry, tool: Tool) -> Project:
     """A project whose jobs may push to the registry."""
-    made = new_project({"ml/.gitignore": "/model\n/prepared\n__pycache__/\n"})
+    return releasing(new_project({"ml/.gitignore": "/model\n/prepared\n__pycache__/\n"}), registry, tool)
+
+
+def releasing(made: Project, registry: Registry, tool: Tool) -> Project:
+    """The project with what its jobs need to push to the registry."""
     made.variables.update(
         REGISTRY_HOST=registry.host,
         REGISTRY_USERNAME="platform",
@@ -336,6 +348,50 @@ def test_a_stale_lock_is_refused(project: Project) -> None:
 
     assert "error: ml/dvc.lock is not fresh (stage train: parameter train changed)" in output
     assert project.member.pull_requests() == []
+
+
+def everything(project: Project, *wanted: str) -> dict[str, Mapping[str, Any]]:
+    """Let all jobs pass that follow from each other; of them those that are wanted are done. All, by name."""
+    found = {}
+    while task := project.runner.take(5):
+        name = f"{task['context']['workflow']} {task['context']['event_name']}"
+        if name in wanted and name not in found:
+            project.run(task)
+        else:
+            project.finish(task)
+        found.setdefault(name, task)
+    return found
+
+
+def test_c10_nothing_is_released_before_main_has_measured_its_model_or_below_mains_limits(
+    new_project: Callable[[Mapping[str, str]], Project], registry: Registry, tool: Tool, store: Store
+) -> None:
+    rows = measured_project.rows(40)
+    md5 = hashlib.md5(rows, usedforsecurity=False).hexdigest()
+    project = releasing(new_project(measured_project.files(md5)), registry, tool)
+    project.put(rows)
+    tags = registry.tags()
+    # Main's first model is right half of the time. The gate refuses it; somebody merges it all the same.
+    pull = project.propose("first", measured_project.parameters(9))
+    everything(project, "train.yml pull_request", "report.yml workflow_run", "evaluate.yml workflow_run")
+    head = project.member.pull_request(pull.number).head_sha
+    project.member.merge_pull_request(pull.number, head)
+    # The one that main's measurement starts takes the place of the one of the push, as long as that waits.
+    task = next(task for name, task in everything(project).items() if name.startswith("release.yml"))
+    answer = store.client.list_objects_v2(Bucket=store.bucket, Prefix=measurements.PREFIX)
+    kept = {entry["Key"]: store.get(entry["Key"], 10**6) for entry in answer["Contents"]}
+
+    for key in kept:
+        store.client.delete_object(Bucket=store.bucket, Key=key)
+    output = project.run_again(task)
+    assert "main's model is not measured by main's evaluator yet: nothing is proposed until then" in output
+    assert (project.member.pull_requests(), registry.tags()) == ([], tags)
+
+    for key, content in kept.items():
+        store.put(key, content)
+    output = project.run_again(task, expected=2)
+    assert "error: main's model is not released: accuracy 0.5000 does not reach main's limit of 0.8" in output
+    assert (project.member.pull_requests(), registry.tags()) == ([], tags)
 
 
 def test_a_wrong_registry_password_is_named_with_its_fix(project: Project) -> None:
