@@ -131,6 +131,7 @@ PIPELINE = "stages: {train: {cmd: python train.py, deps: [train.py], outs: [mode
 MODEL, ROWS = b"main's model", b"main's rows"
 OTHER_MODEL, OTHER_ROWS = b"another model", b"other rows"
 OVERLAY = "apps/classifier/overlays/dev/kustomization.yaml"
+DEPLOYED = f"resources: [../../base]\nimages: [{{name: classifier, digest: 'sha256:{'a' * 64}'}}]\n"
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def project(stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch, tmp_pa
     write(root, files)
     place = Place(root, "dvc", data, {})
     place.begin()
-    made = {**trained(OTHER_MODEL), **measured_project.test_set_pointer(md5(OTHER_ROWS)), OVERLAY: f"sha256:{'a' * 64}"}
+    made = {**trained(OTHER_MODEL), **measured_project.test_set_pointer(md5(OTHER_ROWS)), OVERLAY: DEPLOYED}
     head = place.commit(made)
     place.put(MODEL)
     for rows in (ROWS, OTHER_ROWS):
@@ -246,7 +247,7 @@ def report_on(project: Project) -> None:
     assert job.judge(main, main, declared).numbers
     nobody: Any = None
     work = report.Job(nobody, project.repository, nobody, data, "", root)
-    assert work._unreleased(report.Review(nobody, head, main), [OVERLAY])
+    assert work._deployed(report.Review(nobody, head, main), [OVERLAY]).refused
     assert infrastructure.previewed(data, PREVIEW, SHA)
     assert infrastructure.previewed(data, replace(PREVIEW, id=99), SHA) is None
 
