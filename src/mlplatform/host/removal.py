@@ -10,6 +10,8 @@ from typing import Any
 # Where modules say what they change: lists of names, or one file or unit, or at least what of a loop it is.
 _LISTS = ("removed", "parameters")
 _ONE = ("path", "name", "item")
+# What Kubernetes and its network make by the dozen: devices of pods, and sets of addresses.
+_GENERATED = re.compile(r"(?P<kind>veth|KUBE-(SRC|DST)-)[0-9A-Za-z]{8,}")
 _PROCESS = re.compile(r"(?P<name>.*) \(\d+\)")
 
 
@@ -24,8 +26,9 @@ class Change:
 def lines(changes: Iterable[Change], folders: Iterable[str]) -> list[str]:
     """A line for each task that changes something, with all that it changes.
 
-    Processes are counted by name, mounts by which of `folders` they are in, everything else is named. A task whose
-    module names nothing is a line by its own name, so nothing that it does is left out.
+    Processes are counted by name, mounts by which of `folders` they are in, devices of pods and sets of addresses by
+    how their names begin, everything else is named. A task whose module names nothing is a line by its own name, so
+    nothing that it does is left out.
     """
     places, found = list(folders), dict[str, list[str]]()
     for change in changes:
@@ -39,8 +42,18 @@ def _things(result: Mapping[str, Any], folders: list[str]) -> Iterator[str]:
     places = Counter(_place(one, folders) for one in result.get("mounts", ()))
     yield from (f"{count} in {place}" for place, count in sorted(places.items()))
     for key in _LISTS:
-        yield from map(str, result.get(key, ()))
+        yield from _counted(map(str, result.get(key, ())))
     yield from [str(result[key]) for key in _ONE if key in result][:1]
+
+
+def _counted(names: Iterable[str]) -> Iterator[str]:
+    kinds = Counter[str]()
+    for name in names:
+        if match := _GENERATED.fullmatch(name):
+            kinds[match["kind"]] += 1
+        else:
+            yield name
+    yield from (f"{count} {kind}*" for kind, count in sorted(kinds.items()))
 
 
 def _place(mount: str, folders: list[str]) -> str:

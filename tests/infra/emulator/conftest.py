@@ -12,7 +12,7 @@ from emulator.process import Emulator, emulator
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An emulator whose clusters have no API servers."""
-    with emulator(tmp_path_factory.mktemp("emulator"), "--no-api-servers", "--seconds=0.05") as found:
+    with emulator(tmp_path_factory.mktemp("emulator"), "--no-api-servers", "--seconds=0.3") as found:
         yield found
 
 

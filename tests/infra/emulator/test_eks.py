@@ -1,6 +1,5 @@
 """What EKS keeps, answers and refuses."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -196,4 +195,4 @@ def test_cluster_with_node_groups_stays(aws: Emulator, eks: Any, cluster: str, r
     group = eks.describe_nodegroup(**names)["nodegroup"]
     assert (group["status"], group["labels"], group["capacityType"]) == ("UPDATING", {"a": "b"}, "SPOT")
     assert inventory(aws)["eks node group"] == {"c/g"}
-    time.sleep(0.1)
+    wait(eks, "nodegroup_active", **names)

@@ -43,6 +43,13 @@ def test_d14_many_processes_and_mounts_are_counted() -> None:
     ]
 
 
+def test_d14_devices_of_pods_and_sets_of_addresses_are_counted() -> None:
+    names = ["cni0", *(f"veth{number:08x}" for number in range(9)), *(f"KUBE-DST-{number:016}" for number in range(40))]
+    assert lines([Change("Remove devices", {"removed": names})], FOLDERS) == [
+        "Remove devices: cni0, 40 KUBE-DST-*, 9 veth*"
+    ]
+
+
 def test_d14_a_task_that_names_nothing_is_listed_by_its_own_name() -> None:
     assert lines([Change("Have systemd forget the units", {"changed": True, "removed": []})], FOLDERS) == [
         "Have systemd forget the units"
