@@ -18,7 +18,7 @@ from settings import ROOT
 SECONDS = 900
 # What makes each of them wrong, the one job that has to see it, and what its log has to name.
 BREAKS = {
-    "script": ("scripts/lib/ci/gate.py", lambda text: f"{text}\ndef broken(:\n", "check", "scripts/lib/ci/gate.py:"),
+    "script": ("scripts/lib/ci/gate.py", lambda text: f"{text}\ndef broken(:\n", "check", "scripts/lib/ci/gate.py"),
     "answer": (
         "ml/service/service.py",
         lambda text: text.replace("probabilities.argmax()", "probabilities.argmin()"),
