@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from cli import git, loop
 from forge import PullRequest
 from live import Platform
@@ -49,3 +51,15 @@ def merge_upstream(live: Platform) -> PullRequest:
         commit = merge(clone, loop.MAIN, "upstream")
         clone.git("push", "--quiet", live.member.clone_url, f"{commit}:refs/heads/upstream")
     return live.member.create_pull_request("Merge upstream", "", "upstream", loop.MAIN)
+
+
+def serve_a_training(live: Platform) -> None:
+    """Run the demo's loop on the platform as it is, and see both its pull requests merged and the model predict."""
+    out = live.paths.state / "upgrade-report.json"
+    try:
+        live.verb("demo", "--no-up", "--report", str(out))
+        report = yaml.safe_load(out.read_text())
+    finally:
+        out.unlink(missing_ok=True)
+    assert [pull["merged"] for pull in report["pull_requests"]] == [True, True]
+    assert report["prediction"]["label"] == report["prediction"]["expected"]

@@ -14,7 +14,7 @@ from cli import loop, merging
 from forge import PullRequest
 from live import Platform, eventually
 from settings import ROOT
-from upgrading import WHY, identities, merge, merge_upstream, script
+from upgrading import WHY, identities, merge, merge_upstream, script, serve_a_training
 
 pytestmark = [pytest.mark.upgrade, pytest.mark.platform]
 
@@ -76,14 +76,7 @@ def test_the_open_training_is_measured_by_main_and_refused(live: Platform, pulls
 def test_the_next_training_is_served_and_supersedes_the_open_deployment(
     live: Platform, pulls: dict[str, PullRequest]
 ) -> None:
-    out = live.paths.state / "upgrade-report.json"
-    try:
-        live.verb("demo", "--no-up", "--report", str(out))
-        report = yaml.safe_load(out.read_text())
-    finally:
-        out.unlink(missing_ok=True)
-    assert [pull["merged"] for pull in report["pull_requests"]] == [True, True]
-    assert report["prediction"]["label"] == report["prediction"]["expected"]
+    serve_a_training(live)
     assert not live.member.pull_request(pulls["deploy"].number).open
 
 
