@@ -45,6 +45,11 @@ def record(app: str, digest: str) -> str:
     return f"releases/{app}/{digest.removeprefix('sha256:')}.json"
 
 
+def overlay_folder(app: str, environment: str) -> str:
+    """Where an app's overlay of an environment lies, from the repository's root."""
+    return f"apps/{app}/overlays/{environment}"
+
+
 @dataclass(frozen=True, slots=True)
 class Overlay:
     """The digests that a pull request's overlay of an app names, beside main's in the same environment and in the one
@@ -61,7 +66,7 @@ class Overlay:
     @property
     def folder(self) -> str:
         """Where it lies, from the repository's root."""
-        return f"apps/{self.app}/overlays/{self.environment}"
+        return overlay_folder(self.app, self.environment)
 
 
 @dataclass(frozen=True, slots=True)

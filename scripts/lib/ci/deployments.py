@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ci import manifests
 from ci.document import mapping, parse_yaml, texts
 from ci.git import Repository
+from ci.manifests import Content
 from ci.tree import LinkedTree, Tree
 from mlplatform import releases
 from mlplatform.evaluation.declaration import Kind
@@ -25,20 +26,6 @@ class Findings:
 
     refused: tuple[str, ...] = ()
     asks: tuple[Ask, ...] = ()
-
-
-def overlays(changed: Sequence[str], head: Tree, main: Tree) -> Iterator[releases.Overlay]:
-    """The overlays that a change touches. `changed`: paths from the repository's root."""
-    for app, environment in _touched(changed):
-        before = environment_before(main, environment)
-        yield releases.Overlay(
-            app,
-            environment,
-            _said(head, app, environment),
-            manifests.read(main, app, environment).digests,
-            None if before is None else manifests.read(main, app, before).digests,
-            manifests.read(head, app, environment).elsewhere,
-        )
 
 
 def environment_before(main: Tree, environment: str) -> str | None:
@@ -75,26 +62,37 @@ def judge(
     Raises:
         DocumentError: a cluster's file cannot be read.
     """
-    refused = [
+    links = [
         f"{path}: links are not followed: put the folder itself there"
         for path in changed
         if ABOVE.fullmatch(path) and path in head.links(path)
     ]
+    unclear: list[str] = []
+    refused: list[str] = []
     asks: list[Ask] = []
-    for app, environment in _touched(changed):
-        refused += _unclear(app, environment, head, main)
-    for overlay in overlays(changed, head, main):
+    for app, environment in sorted({(match[1], match[2]) for path in changed if (match := OVERLAY.fullmatch(path))}):
+        wanted, current = (manifests.read(tree, app, environment) for tree in (head, main))
+        before = environment_before(main, environment)
+        overlay = releases.Overlay(
+            app,
+            environment,
+            wanted.digests | _anywhere(head, app, environment),
+            current.digests,
+            None if before is None else manifests.read(main, app, before).digests,
+            wanted.elsewhere,
+        )
         found = releases.judge(
             overlay,
-            lambda digest, app=overlay.app: is_released(app, digest),  # type: ignore[misc]
+            lambda digest, app=app: is_released(app, digest),  # type: ignore[misc]
             lambda digest, folder=overlay.folder: was_deployed(folder, digest),  # type: ignore[misc]
         )
+        unclear += _unclear(overlay, head, wanted, current)
         refused += found.refused
         asks += [
             Ask(f"{overlay.folder} ({image})", Kind.UNKNOWN, "no release of this platform published it")
             for image in found.foreign
         ]
-    return Findings(tuple(refused), tuple(asks))
+    return Findings((*links, *unclear, *refused), tuple(asks))
 
 
 def was_deployed(repository: Repository, main: str, folder: str, digest: str) -> bool:
@@ -106,27 +104,20 @@ def was_deployed(repository: Repository, main: str, folder: str, digest: str) ->
     return bool(repository.git("log", *options, main, "--", folder).strip())
 
 
-def _touched(changed: Sequence[str]) -> list[tuple[str, str]]:
-    """App and environment of each overlay that a change touches."""
-    return sorted({(match[1], match[2]) for path in changed if (match := OVERLAY.fullmatch(path))})
-
-
-def _unclear(app: str, environment: str, head: LinkedTree, main: Tree) -> Iterator[str]:
-    """Why nobody could tell what an overlay of the head deploys."""
-    folder = manifests.folder(app, environment)
+def _unclear(overlay: releases.Overlay, head: LinkedTree, wanted: Content, current: Content) -> Iterator[str]:
+    """Why nobody could tell what an overlay of the head deploys. `wanted`, `current`: what it says, and main's."""
+    folder = overlay.folder
     yield from (f"{path}: links are not followed: put the file itself there" for path in head.links(f"{folder}/"))
-    content = manifests.read(head, app, environment)
-    if content.problem:
-        yield content.problem
+    if wanted.problem:
+        yield wanted.problem
     elif head.files(folder):
-        given_up = manifests.read(main, app, environment).pinned.keys() - content.pinned.keys()
-        for name in sorted(given_up & manifests.names_in_base(head, app)):
+        given_up = current.pinned.keys() - wanted.pinned.keys()
+        for name in sorted(given_up & manifests.names_in_base(head, overlay.app)):
             where = f"{folder}/{manifests.FILE}: images"
             yield f"{where}: {name} has lost its digest, and the base names it without: give it one"
 
 
-def _said(tree: Tree, app: str, environment: str) -> frozenset[str]:
-    """Every digest that an overlay deploys, or that stands anywhere in it: what main had may be deployed again."""
-    folder = manifests.folder(app, environment)
-    anywhere = (releases.digests(tree.read(path) or b"") for path in tree.files(folder))
-    return manifests.read(tree, app, environment).digests.union(*anywhere)
+def _anywhere(tree: Tree, app: str, environment: str) -> frozenset[str]:
+    """Every digest that stands anywhere in an overlay, a comment too: what main had may be deployed again."""
+    files = tree.files(releases.overlay_folder(app, environment))
+    return frozenset[str]().union(*(releases.digests(tree.read(path) or b"") for path in files))

@@ -11,7 +11,7 @@ from typing import Any
 
 from ci.document import DocumentError, mapping, parse_manifests, resolve, sequence, texts
 from ci.tree import Tree
-from mlplatform.releases import DIGEST, has_registry
+from mlplatform.releases import DIGEST, has_registry, overlay_folder
 
 FILE = "kustomization.yaml"
 # Of the project's own services, whose images are facts of the cluster.
@@ -54,14 +54,9 @@ class Content:
         return {digest: name for name, digest in sorted(self.images) if digest not in ours}
 
 
-def folder(app: str, environment: str) -> str:
-    """Where an app's overlay of an environment lies, from the repository's root."""
-    return f"apps/{app}/overlays/{environment}"
-
-
 def read(tree: Tree, app: str, environment: str) -> Content:
     """What an app's overlay of an environment says; one that is not there says nothing."""
-    files = frozenset(tree.files(folder(app, environment)))
+    files = frozenset(tree.files(overlay_folder(app, environment)))
     if not files:
         return Content()
     reading = _Reading(tree, app, environment, files)
@@ -116,7 +111,7 @@ class _Reading:
 
     @property
     def folder(self) -> str:
-        return folder(self.app, self.environment)
+        return overlay_folder(self.app, self.environment)
 
     @property
     def namespace(self) -> str:

@@ -1,12 +1,12 @@
 """The image digest in a kustomize overlay."""
 
 from ci.document import DocumentError, mapping, parse_yaml, place, sequence
-from mlplatform.releases import DIGEST, NEW_OVERLAY
+from mlplatform.releases import DIGEST, NEW_OVERLAY, overlay_folder
 
 
 def path(app: str, stage: str) -> str:
     """Where an app's overlay of a stage lies, from the repository's root."""
-    return f"apps/{app}/overlays/{stage}/kustomization.yaml"
+    return f"{overlay_folder(app, stage)}/kustomization.yaml"
 
 
 def digest(text: bytes | None, image: str, source: str) -> str | None:
