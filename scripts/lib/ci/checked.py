@@ -6,6 +6,7 @@ the pull request's own; a change that weakens them shows among the paths that it
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ci.failure import Unacceptable
 from ci.git import Repository
@@ -21,7 +22,7 @@ CONTEXT = "ci"
 MOST_COMMITS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Difference:
     """Two commits."""
 
@@ -29,7 +30,7 @@ class Difference:
     base: str
     head: str
 
-    @property
+    @cached_property
     def changed(self) -> list[str]:
         return self.repository.changed(self.base, self.head)
 
@@ -45,11 +46,14 @@ class Difference:
         """A path of an overlay of which more than digests differ: no test says what that deploys."""
         return next((path for path in self.changed if is_of_overlay(path) and not self.is_digest(path)), None)
 
+    def plan(self) -> Plan:
+        """What it needs."""
+        return plan.plan(self.changed, self.is_digest)
+
 
 def planned(repository: Repository, base: str, head: str) -> Plan:
     """What the difference between two commits needs."""
-    difference = Difference(repository, base, head)
-    return plan.plan(difference.changed, difference.is_digest)
+    return Difference(repository, base, head).plan()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +75,14 @@ class Checked:
         self.forge.set_status(head, CONTEXT, found.state, found.text, found.url or self.run_url)
 
     def _verdict(self, base: str, head: str) -> Verdict:
-        needed = planned(self.repository, base, head)
+        difference = Difference(self.repository, base, head)
+        needed = difference.plan()
         if needed.jobs and self.pull.is_from_fork(self.forge.repository):
             text = f"forks are not checked here: a member pushes the branch to {self.forge.repository}"
             return Verdict("failure", text)
-        difference = Difference(self.repository, base, head)
-        changed, unjudged = difference.changed, difference.unjudged()
-        if needed.jobs and not plan.is_started(changed):
-            return _asked(unjudged or changed[0])
+        unjudged = difference.unjudged()
+        if needed.jobs and not plan.is_started(difference.changed):
+            return _asked(unjudged or difference.changed[0])
         own = self._run(head) if needed.jobs else None
         runs = self._runs(needed, base, head, own)
         found = judge(needed.jobs, runs, own, CommitTree(self.repository, head).read(FILE) is not None)
