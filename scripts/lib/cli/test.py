@@ -36,8 +36,10 @@ _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(
 _NO_TESTS = 5  # pytest's exit status when nothing was selected
 # Tells the fixture `seed` of tests/conftest.py its value.
 _SEED = "ML_PLATFORM_TEST_SEED"
-# Tests wait for programs more than they compute. A file's tests stay together, because they share what they started.
-_SIDE_BY_SIDE = ("--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
+# Tests wait for programs as long as they compute: one worker more than cores. A file's tests stay together, because they
+# share what they started.
+_WORKERS = min(4, len(os.sched_getaffinity(0)) + 1)
+_SIDE_BY_SIDE = (f"--numprocesses={_WORKERS}", "--dist=loadfile", "--no-loadscope-reorder")
 
 
 @dataclass(frozen=True)
