@@ -150,6 +150,9 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _dying_with_us(words: list[str]) -> list[str]:
-    """Have the kernel end the command when this process is killed outright, so that a rerun never meets its remains."""
+    """Have the kernel end the command when this process is killed outright, so that a rerun never meets its remains.
+    SIGINT stops it also where this process runs in the background of a script, whose children ignore that signal."""
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM", "--", *words] if setpriv else words
+    if not setpriv:
+        return words
+    return [setpriv, "--pdeathsig", "TERM", "--", "env", "--default-signal=INT", *words]

@@ -49,7 +49,10 @@ def test_shared(tmp_path: Path) -> None:
         assert stacks.changed_files() == ""
 
 
-@pytest.mark.parametrize("name", ["dev", "prod", pytest.param("staging", marks=pytest.mark.infrastructure)])
+_BY_NAME = [pytest.param(name, marks=pytest.mark.infrastructure) for name in ("staging", "prod")]
+
+
+@pytest.mark.parametrize("name", ["dev", *_BY_NAME])
 def test_stage(account: Stacks, name: str) -> None:
     stage_lives(account, name, account.aws)
 

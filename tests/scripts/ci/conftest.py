@@ -177,6 +177,12 @@ class Project:
             client.put_object(Bucket="ml-data", Key=key, Body=content)
         return md5
 
+    def upload(self, cache: Path) -> None:
+        """Put all objects of a DVC cache into the default DVC remote."""
+        with closing(self._client()) as client:
+            for path in (path for path in cache.rglob("*") if path.is_file()):
+                client.upload_file(str(path), "ml-data", f"{self.name}/dvc/{path.relative_to(cache)}")
+
     def overwrite(self, md5: str, content: bytes) -> None:
         """Replace an object of the default DVC remote by something else."""
         with closing(self._client()) as client:
@@ -256,9 +262,26 @@ def jobs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return volume
 
 
+@pytest.fixture(scope="session")
+def tracked(jobs_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder ml/ of a project whose data DVC tracks and has in its cache."""
+    root = tmp_path_factory.mktemp("tracked")
+    _write_project(root, "none", {})
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    done = subprocess.run(
+        [ROOT / "scripts/ci/environment", "ml", "dvc", "add", "--quiet", "data/digits"],
+        cwd=root / "ml",
+        env={**os.environ, "CACHE_DIR": str(jobs_cache)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return root / "ml"
+
+
 @pytest.fixture
 def new_project(
-    gitea: Any, object_store: Any, jobs_cache: Path, paths: Paths, tmp_path: Path
+    gitea: Any, object_store: Any, jobs_cache: Path, tracked: Path, paths: Paths, tmp_path: Path
 ) -> Iterator[Callable[[Mapping[str, str]], Project]]:
     """A function that puts a project on the forge, with its data in the object store; it can get more files."""
     opened = []
@@ -285,7 +308,9 @@ def new_project(
         )
         project.git("clone", "--quiet", project.url, str(project.root), folder=tmp_path)
         _write_project(project.root, f"{name}/dvc", files)
-        _push_data(project)
+        for file in ("digits.dvc", ".gitignore"):
+            shutil.copy(tracked / "data" / file, project.root / "ml/data" / file)
+        project.upload(tracked / ".dvc/cache")
         project.push("main", {})
         if EVALUATE not in files:
             project.drop("release.yml push", "nightly.yml push")
@@ -357,11 +382,3 @@ def _execute(command: list[Any], folder: Path, environment: Mapping[str, str], e
     assert done.returncode == expected, done.stdout
     assert "Traceback" not in done.stdout
     return done.stdout
-
-
-def _push_data(project: Project) -> None:
-    environment = {**os.environ, **project.variables}
-    for arguments in (["add", "--quiet", "data/digits"], ["push", "--quiet"]):
-        command = [ROOT / "scripts/ci/environment", "ml", "dvc", *arguments]
-        done = subprocess.run(command, cwd=project.root / "ml", env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr

@@ -203,6 +203,7 @@ def comment(project: Project, number: int, marker: str = "infrastructure") -> st
     return body
 
 
+@pytest.mark.infrastructure
 def test_changes_are_previewed_merged_and_applied(project: Project, aws: Emulator) -> None:
     make(project, "shared", "dev")
     apply(project)

@@ -196,6 +196,7 @@ def test_up_brings_what_stages_share_first_and_down_leaves_nothing(
     assert run(aws_down.steps(there.beside("shared")), tmp_path)["inventory"] == "nothing"
 
 
+@pytest.mark.infrastructure
 @pytest.mark.tools
 def test_what_the_state_still_protects_is_not_destroyed(dev: Environment, account: Emulator, tmp_path: Path) -> None:
     cache(dev.paths.cache)

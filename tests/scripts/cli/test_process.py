@@ -91,6 +91,15 @@ def test_a_command_dies_with_a_killed_verb(tmp_path: Path) -> None:
     assert _ends(int(child.read_text()))
 
 
+def test_an_interrupt_reaches_commands_of_a_verb_that_runs_in_the_background() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(Failure, match="signal 2"):
+            process.stream(["sh", "-c", "kill -INT $$; sleep 5"], io.StringIO())
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_a_short_command_that_hangs_is_ended() -> None:
     with pytest.raises(Failure, match="did not end within 0 s"):
         process.output(["sleep", "300"], timeout=0.2)
