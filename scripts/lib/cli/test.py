@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cli import affected, app, console, environments, evidence, lock, process, results, steps
+from cli import affected, ansible, app, console, environments, evidence, lock, process, results, steps
 from cli.failure import BadInput, Failure
 from mlplatform.base_layer.tools import PROGRAMS
 from mlplatform.checks.plan import CHECK, JOBS, RENDER, UNIT
@@ -33,11 +33,13 @@ AFFECTED = "affected"
 # The tests of what trains, measures and serves need torch, ONNX Runtime and BentoML, the others need none of these.
 ML = ("tests/ml", "tests/mlplatform/evaluation")
 _ENVIRONMENTS = {"dev": [f"--ignore={folder}" for folder in ML], "dev-ml": list(ML)}
+# What tests without a platform need of a host, and whose facts say so.
+_PACKAGES, _CLUSTER = "packages.yml", "local"
 _NO_TESTS = 5  # pytest's exit status when nothing was selected
 # Tells the fixture `seed` of tests/conftest.py its value.
 _SEED = "ML_PLATFORM_TEST_SEED"
-# Tests wait for programs as long as they compute: one worker more than cores. A file's tests stay together, because they
-# share what they started.
+# Tests wait for programs as long as they compute: one worker more than cores. A file's tests stay together: they share
+# what they started.
 _WORKERS = min(4, len(os.sched_getaffinity(0)) + 1)
 _SIDE_BY_SIDE = (f"--numprocesses={_WORKERS}", "--dist=loadfile", "--no-loadscope-reorder")
 
@@ -248,10 +250,10 @@ class Session:
 
 
 class Tools:
-    """Makes the tools ready beside the fast tests."""
+    """Makes the tools ready beside the fast tests: those named, else all, and the Debian packages of a host."""
 
-    def __init__(self, log: Path, names: Sequence[str] = ()) -> None:
-        self._log, self._names = log, names
+    def __init__(self, log: Path, paths: Paths, names: Sequence[str] = ()) -> None:
+        self._log, self._paths, self._names = log, paths, names
         self._failure: Failure | None = None
         self._thread = threading.Thread(target=self._make, name="tools", daemon=True)
         self._thread.start()
@@ -259,6 +261,8 @@ class Tools:
     def _make(self) -> None:
         try:
             with self._log.open("w", encoding="utf-8") as log:
+                if not self._names and os.geteuid() == 0:
+                    ansible.playbook(steps.Context(log, console.out()), _PACKAGES, _CLUSTER, self._paths)
                 process.stream([sys.executable, "-m", "toolchain", "install", *self._names], log)
         except Failure as failure:
             self._failure = failure
@@ -289,7 +293,7 @@ def _environment(paths: Paths, group: str) -> dict[str, str]:
 
 def fast(session: Session) -> None:
     """All that needs no platform: tests without tools while these are made, then the others."""
-    tools = Tools(session.artifacts / evidence.TOOLS)
+    tools = Tools(session.artifacts / evidence.TOOLS, session.paths)
     try:
         session.pytest([TIERS["unit"]])
         tools.wait(lambda: session.heading("tools"))
@@ -343,7 +347,7 @@ def run_affected(session: Session, jobs: Iterable[str], since: str | None) -> No
     programs = PROGRAMS if RENDER in chosen else ("actionlint",) if CHECK in chosen else ()
     # Tools that are there are taken as they are: a job has those of the base layer, and could make none.
     if missing := [name for name in programs if not (session.paths.bin / name).exists()]:
-        Tools(session.artifacts / evidence.TOOLS, missing).wait(lambda: session.heading("tools"))
+        Tools(session.artifacts / evidence.TOOLS, session.paths, missing).wait(lambda: session.heading("tools"))
     for job in chosen:
         if job == CHECK:
             session.command(CHECK, ROOT / "scripts" / "check")
@@ -384,7 +388,7 @@ def _act(arguments: argparse.Namespace) -> int:
     if FAST in arguments.tiers or not arguments.tiers:
         fast(session)
     elif any(tier.name in (*_BUILT, *_NAMED) for tier in chosen):
-        Tools(artifacts / evidence.TOOLS).wait(lambda: session.heading("tools"))
+        Tools(artifacts / evidence.TOOLS, paths).wait(lambda: session.heading("tools"))
     if offline := [tier for tier in chosen if not tier.platform and tier.name not in _NAMED]:
         session.pytest(offline)
     for tier in chosen:

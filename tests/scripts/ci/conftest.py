@@ -262,9 +262,17 @@ def jobs_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return volume
 
 
+@dataclass(frozen=True)
+class Caches:
+    """`jobs`: a cache volume. `ml`: the folder of a project whose data DVC tracks and has in its cache."""
+
+    jobs: Path
+    ml: Path
+
+
 @pytest.fixture(scope="session")
-def tracked(jobs_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder ml/ of a project whose data DVC tracks and has in its cache."""
+def caches(jobs_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Caches:
+    """What all projects of a session start from."""
     root = tmp_path_factory.mktemp("tracked")
     _write_project(root, "none", {})
     subprocess.run(["git", "init", "--quiet", root], check=True)
@@ -276,12 +284,12 @@ def tracked(jobs_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    return root / "ml"
+    return Caches(jobs_cache, root / "ml")
 
 
 @pytest.fixture
 def new_project(
-    gitea: Any, object_store: Any, jobs_cache: Path, tracked: Path, paths: Paths, tmp_path: Path
+    gitea: Any, object_store: Any, caches: Caches, paths: Paths, tmp_path: Path
 ) -> Iterator[Callable[[Mapping[str, str]], Project]]:
     """A function that puts a project on the forge, with its data in the object store; it can get more files."""
     opened = []
@@ -296,7 +304,7 @@ def new_project(
             url=gitea.clone_url(name, "member"),
             variables={
                 **object_store.variables,
-                "CACHE_DIR": str(jobs_cache),
+                "CACHE_DIR": str(caches.jobs),
                 "UV_CACHE_DIR": str(paths.cache / "uv"),
                 "FORGE_KIND": "gitea",
                 "FORGE_URL": gitea.url,
@@ -309,8 +317,8 @@ def new_project(
         project.git("clone", "--quiet", project.url, str(project.root), folder=tmp_path)
         _write_project(project.root, f"{name}/dvc", files)
         for file in ("digits.dvc", ".gitignore"):
-            shutil.copy(tracked / "data" / file, project.root / "ml/data" / file)
-        project.upload(tracked / ".dvc/cache")
+            shutil.copy(caches.ml / "data" / file, project.root / "ml/data" / file)
+        project.upload(caches.ml / ".dvc/cache")
         project.push("main", {})
         if EVALUATE not in files:
             project.drop("release.yml push", "nightly.yml push")

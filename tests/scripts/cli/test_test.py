@@ -227,14 +227,30 @@ def test_b6_a_real_report_says_tier_and_seed(
     assert session.seeds == {"unit": {11}}
 
 
-def test_b6_tools_that_are_ready_are_not_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_b6_tools_that_are_ready_are_not_announced(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
+    monkeypatch.setattr(test.ansible, "playbook", lambda *_: "")
     monkeypatch.setattr(test.process, "stream", lambda command, log: None)
-    test.Tools(tmp_path / "log").wait(lambda: said.append("tools"))
+    test.Tools(session.artifacts / "log", session.paths).wait(lambda: said.append("tools"))
     assert said == []
     monkeypatch.setattr(test.process, "stream", lambda command, log: test.time.sleep(2.5))
-    test.Tools(tmp_path / "log").wait(lambda: said.append("tools"))
+    test.Tools(session.artifacts / "log", session.paths).wait(lambda: said.append("tools"))
     assert said == ["tools"]
+
+
+@pytest.mark.parametrize(
+    ("user", "names", "played"), [(0, (), ["packages.yml"]), (1000, (), []), (0, ("actionlint",), [])]
+)
+def test_b6_a_new_host_gets_its_packages_before_tests_that_use_them(
+    user: int, names: tuple[str, ...], played: list[str], session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of a pull request, which names its tools, and an ordinary user install none."""
+    found: list[str] = []
+    monkeypatch.setattr(test.os, "geteuid", lambda: user)
+    monkeypatch.setattr(test.process, "stream", lambda command, log: None)
+    monkeypatch.setattr(test.ansible, "playbook", lambda context, name, *_: found.append(name))
+    test.Tools(session.artifacts / "log", session.paths, names).wait(lambda: None)
+    assert found == played
 
 
 def test_b6_the_job_that_renders_runs_the_tests_of_policies_too() -> None:
