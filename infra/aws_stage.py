@@ -181,6 +181,7 @@ def make_gitops(
     bridge_args = GitOpsBridgeArgs(
         cluster=cluster.name,
         stages=cluster.stages,
+        first_stage=stage.shared.stages[0],
         repo_url=cluster.forge.clone_url,
         repo_password=secrets.get_secret("forgeToken"),
         registry=stage.registry,

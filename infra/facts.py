@@ -11,6 +11,7 @@ CLUSTER_ROLE = f"{DOMAIN}/cluster"
 REPO_URL = f"{DOMAIN}/repo-url"
 REGISTRY = f"{DOMAIN}/registry"
 IMAGES = f"{DOMAIN}/images"
+FOLLOWS_MAIN = f"{DOMAIN}/follows-main"
 POOLS = f"{DOMAIN}/pools"
 
 

@@ -61,6 +61,7 @@ def compose(cluster: LocalCluster, paths: Paths) -> None:
     bridge_args = GitOpsBridgeArgs(
         cluster=cluster.name,
         stages=cluster.stages,
+        first_stage=cluster.stages[0],
         repo_url=cluster.forge.clone_url,
         repo_user="argocd",
         repo_password=secret("forge-argocd-token"),

@@ -25,10 +25,12 @@ SECRET_TYPE = "argocd.argoproj.io/secret-type"  # noqa: S105 - the name of a lab
 class GitOpsBridgeArgs:
     """`root`: the documents of `argocd/root.yaml`. `images`: digests of the platform's own services by name; a cluster
     without any runs none of them, apps all the same. `pools`: the runner pools that it has, where it runs the runner
-    controller. `repo_password`: none where anybody may read the repository."""
+    controller. `first_stage`: the environment that follows main, on whichever cluster; others are pinned to releases.
+    `repo_password`: none where anybody may read the repository."""
 
     cluster: str
     stages: Sequence[str]
+    first_stage: str
     repo_url: str
     registry: pulumi.Input[str]
     root: Sequence[dict[str, Any]]
@@ -80,6 +82,7 @@ def cluster_metadata(args: GitOpsBridgeArgs) -> tuple[dict[str, str], dict[str, 
     annotations: dict[str, pulumi.Input[str]] = {
         facts.REPO_URL: args.repo_url,
         facts.REGISTRY: args.registry,
+        facts.FOLLOWS_MAIN: args.first_stage,
         facts.IMAGES: json.dumps(dict(args.images), sort_keys=True),
         **({facts.POOLS: json.dumps(list(args.pools))} if args.pools else {}),
     }

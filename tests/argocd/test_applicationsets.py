@@ -12,6 +12,7 @@ import yaml
 from cli import applications
 from cli.applications import ApplicationSet
 from control_plane.argo import APPLICATIONS, CLUSTER_SECRET, IMAGES, REGISTRY, SETS, Argo, render
+from mlplatform.pin import Pin
 from runner_harness.process import eventually, tool
 from settings import ROOT
 from settings.local import RUNNER_POOLS
@@ -23,7 +24,10 @@ OVERLAYS = {
     "apps/classifier/base": EMPTY,
     "apps/classifier/overlays/dev": EMPTY,
     "apps/classifier/overlays/staging": EMPTY,
+    "apps/classifier/overlays/staging/release.yaml": "",  # below
     "apps/classifier/overlays/prod": EMPTY,  # a stage that this cluster does not host
+    "apps/classifier/overlays/prod/release.yaml": "",
+    "apps/digits/overlays/staging": EMPTY,  # not promoted yet
     "apps/digits/overlays/dev": EMPTY,
     "apps/digits/overlays/dev/nested": EMPTY,
     "apps/runner-controller/overlays/platform": EMPTY,
@@ -46,9 +50,14 @@ OVERLAYS["apps/several/overlays/dev"] = yaml.safe_dump(
         "metadata": {"annotations": {"ml-platform.dev/registry": "evil.test", "ml-platform.dev/repo-url": "evil.test"}},
         "server": "https://evil.test",
         "stage": "prod",
+        "file": "release.yaml",
+        "revision": "f" * 40,
         "path": {"path": "apps/classifier/overlays/prod"},
     }
 )
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+PIN = Pin(REVISION, {"classifier": DIGESTS[0], "quay.io/brand/cache": DIGESTS[1]})
+OVERLAYS |= {f"apps/classifier/overlays/{stage}/release.yaml": PIN.document().decode() for stage in ("staging", "prod")}
 EXPECTED = {
     "classifier-dev": ("apps", "apps/classifier/overlays/dev", "dev"),
     "classifier-staging": ("apps", "apps/classifier/overlays/staging", "staging"),
@@ -83,6 +92,38 @@ def test_the_applications_are_these(generated: Applications) -> None:
     assert found == EXPECTED
 
 
+def test_the_first_stage_follows_main_and_the_next_its_pin(generated: Applications) -> None:
+    revisions = {name: item["spec"]["source"]["targetRevision"] for name, item in generated.items()}
+    assert revisions == {name: REVISION if name == "classifier-staging" else "main" for name in EXPECTED}
+    assert generated["classifier-staging"]["spec"]["source"]["kustomize"]["images"] == [
+        f"classifier={REGISTRY}/classifier@{DIGESTS[0]}",
+        f"quay.io/brand/cache=quay.io/brand/cache@{DIGESTS[1]}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "revision: main\n",
+        "images: [classifier]\n",
+        f"revision: {REVISION}\nimages: {{'x@y=evil.test/x': '{DIGESTS[0]}', 'x': 'latest'}}\nserver: https://evil.test\n",
+    ],
+)
+def test_what_is_no_pin_deploys_nothing_else(argo: Argo, generated: Applications, text: str) -> None:
+    """The gate refuses it; here it must not become fields of the Application, nor stop the others."""
+    argo.commit(OVERLAYS | {"apps/digits/overlays/staging/release.yaml": text, "apps/later/overlays/dev": EMPTY})
+    spec = _wait(argo, {"digits-staging", "later-dev"})["digits-staging"]["spec"]
+
+    def settled() -> bool:
+        source = argo.applications()["digits-staging"]["spec"]["source"]
+        wanted = REVISION if REVISION in text else "release.yaml-has-no-revision"
+        return bool(source["targetRevision"] == wanted) and not source.get("kustomize", {}).get("images")
+
+    eventually(settled, "the Application is as the file says", 60)
+    assert spec["destination"] == {"server": "https://kubernetes.default.svc", "namespace": "staging"}
+    assert argo.conditions("apps") == {}
+
+
 def test_nothing_about_them_is_refused(argo: Argo, generated: Applications) -> None:
     assert generated
     # A set that met the repo server while it was busy tries again after three minutes.
@@ -111,7 +152,7 @@ def test_a_change_of_the_base_concerns_the_overlay(generated: Applications) -> N
 
 
 def test_adding_an_app_is_adding_a_folder_and_losing_all_deletes_nothing(argo: Argo, generated: Applications) -> None:
-    argo.commit(OVERLAYS | {"apps/new/overlays/staging": EMPTY})
+    argo.commit(OVERLAYS | {"apps/new/overlays/staging/release.yaml": PIN.document().decode()})
     assert _wait(argo, {"new-staging"})["new-staging"]["spec"]["destination"]["namespace"] == "staging"
     before = argo.applications().keys()
     assert generated.keys() < before

@@ -170,7 +170,10 @@ def test_s5_models_are_measured_by_main_in_a_job_that_is_given_nothing() -> None
 
     assert triggers == {
         "workflow_run": {"workflows": ["train"], "types": ["completed"]},
-        "push": {"branches": ["main"], "paths-ignore": ["apps/*/overlays/*/kustomization.yaml"]},
+        "push": {
+            "branches": ["main"],
+            "paths-ignore": ["apps/*/overlays/*/kustomization.yaml", "apps/*/overlays/*/release.yaml"],
+        },
         "schedule": [{"cron": "15,45 * * * *"}],
     }
     assert set(job(path)["permissions"]) == {"contents"}

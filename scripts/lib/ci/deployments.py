@@ -1,15 +1,15 @@
 """Which images a pull request wants to deploy, and whether it may: the gate's part that reads overlays."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ci import manifests
-from ci.document import mapping, parse_yaml, texts
+from ci.document import DocumentError, mapping, parse_yaml, texts
 from ci.git import Repository
 from ci.manifests import Content
 from ci.tree import LinkedTree, Tree
-from mlplatform import releases
+from mlplatform import pin, releases
 from mlplatform.evaluation.declaration import Kind
 from mlplatform.evaluation.scope import Ask
 
@@ -28,6 +28,21 @@ class Findings:
     asks: tuple[Ask, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is asked of releases and of main's past.
+
+    Attributes:
+        is_released: whether a release has published the digest of the app: (app, digest).
+        was_deployed: whether main has had the digest in the folder before: (folder, digest).
+        pin_problems: why the head's pin must not be merged: (app, environment, the environment before).
+    """
+
+    is_released: Callable[[str, str], bool]
+    was_deployed: Callable[[str, str], bool]
+    pin_problems: Callable[[str, str, str | None], Iterable[str]] = lambda *_: ()
+
+
 def environment_before(main: Tree, environment: str) -> str | None:
     """The environment from which a release is promoted to this one, by main's clusters; `None` for the first.
 
@@ -43,21 +58,14 @@ def environment_before(main: Tree, environment: str) -> str | None:
     return None
 
 
-def judge(
-    changed: Sequence[str],
-    head: LinkedTree,
-    main: Tree,
-    is_released: Callable[[str, str], bool],
-    was_deployed: Callable[[str, str], bool],
-) -> Findings:
+def judge(changed: Sequence[str], head: LinkedTree, main: Tree, known: Known) -> Findings:
     """Judge the overlays that a change touches.
 
     Args:
         changed: paths that differ between where the branch left main and its head.
         head: the pull request's files.
         main: main's files.
-        is_released: whether a release has published the digest of the app: (app, digest).
-        was_deployed: whether main has had the digest in the folder before: (folder, digest).
+        known: what main's past and the releases say.
 
     Raises:
         DocumentError: a cluster's file cannot be read.
@@ -78,15 +86,19 @@ def judge(
             environment,
             wanted.digests | _anywhere(head, app, environment),
             current.digests,
-            None if before is None else manifests.read(main, app, before).digests,
+            None if before is None else _deployed(main, app, before),
             wanted.elsewhere,
         )
         found = releases.judge(
             overlay,
-            lambda digest, app=app: is_released(app, digest),  # type: ignore[misc]
-            lambda digest, folder=overlay.folder: was_deployed(folder, digest),  # type: ignore[misc]
+            lambda digest, app=app: known.is_released(app, digest),  # type: ignore[misc]
+            lambda digest, folder=overlay.folder: known.was_deployed(folder, digest),  # type: ignore[misc]
         )
         unclear += _unclear(overlay, head, wanted, current)
+        try:
+            refused += known.pin_problems(app, environment, before)
+        except DocumentError as error:
+            refused.append(str(error))
         refused += found.refused
         asks += [
             Ask(f"{overlay.folder} ({image})", Kind.UNKNOWN, "no release of this platform published it")
@@ -111,13 +123,23 @@ def _unclear(overlay: releases.Overlay, head: LinkedTree, wanted: Content, curre
     if wanted.problem:
         yield wanted.problem
     elif head.files(folder):
-        given_up = current.pinned.keys() - wanted.pinned.keys()
+        # What a pin says of an image counts, whatever the overlay does.
+        is_pinned = head.read(pin.path(overlay.app, overlay.environment)) is not None
+        given_up = set() if is_pinned else current.pinned.keys() - wanted.pinned.keys()
         for name in sorted(given_up & manifests.names_in_base(head, overlay.app)):
             where = f"{folder}/{manifests.FILE}: images"
             yield f"{where}: {name} has lost its digest, and the base names it without: give it one"
 
 
+def _deployed(main: Tree, app: str, environment: str) -> frozenset[str]:
+    """The digests that main has an environment run."""
+    return manifests.read(main, app, environment).digests | releases.digests(
+        main.read(pin.path(app, environment)) or b""
+    )
+
+
 def _anywhere(tree: Tree, app: str, environment: str) -> frozenset[str]:
-    """Every digest that stands anywhere in an overlay, a comment too: what main had may be deployed again."""
-    files = tree.files(releases.overlay_folder(app, environment))
+    """Every digest that stands anywhere in an overlay, a comment too: what main had may be deployed again. Those of a
+    pin are judged with it."""
+    files = set(tree.files(releases.overlay_folder(app, environment))) - {pin.path(app, environment)}
     return frozenset[str]().union(*(releases.digests(tree.read(path) or b"") for path in files))

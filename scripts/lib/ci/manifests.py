@@ -11,6 +11,7 @@ from typing import Any
 
 from ci.document import DocumentError, mapping, parse_manifests, resolve, sequence, texts
 from ci.tree import Tree
+from mlplatform import pin
 from mlplatform.releases import DIGEST, has_registry, overlay_folder
 
 FILE = "kustomization.yaml"
@@ -122,7 +123,7 @@ class _Reading:
         path = f"{self.folder}/{FILE}"
         if path not in self.files:
             raise DocumentError(f"{path}: is missing: the overlay must have it, under this name")
-        self.used.add(path)
+        self.used |= {path, pin.path(self.app, self.environment)}
         documents = parse_manifests(self.tree.read(path) or b"", path)
         if len(documents) != 1:
             raise DocumentError(f"{path}: has {len(documents)} documents: keep one")

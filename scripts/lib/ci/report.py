@@ -10,6 +10,7 @@ The head's files are read as git objects; nothing of them is executed.
 import dataclasses
 import os
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ci import (
     infrastructure,
     lock,
     measurements,
+    pins,
     pipeline,
     remote,
 )
@@ -116,8 +118,12 @@ class Job:
         def was_deployed(folder: str, digest: str) -> bool:
             return deployments.was_deployed(self.repository, review.main.commit, folder, digest)
 
+        def pin_problems(app: str, environment: str, before: str | None) -> Iterator[str]:
+            return pins.Pins(self.repository, review.main).problems(app, environment, before, review.tree)
+
+        known = deployments.Known(is_released, was_deployed, pin_problems)
         try:
-            return deployments.judge(changed, review.tree, review.main, is_released, was_deployed)
+            return deployments.judge(changed, review.tree, review.main, known)
         except Unacceptable as error:
             return deployments.Findings((str(error),))
 

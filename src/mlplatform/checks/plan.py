@@ -32,13 +32,15 @@ JUDGED = (
     "**/*.dvc",
     "ml/**/evaluation.yaml",
 )
+# An environment's release, which promotion changes; the gate judges it too.
+PINS = "apps/*/overlays/*/release.yaml"
 # What `ci.yml` tells the forge to start no job for. A deployment changes the last.
-IGNORED = (*JUDGED, "apps/*/overlays/*/kustomization.yaml")
+IGNORED = (*JUDGED, PINS, "apps/*/overlays/*/kustomization.yaml")
 
 # The first pattern that matches counts; whatever matches none needs everything. `*` stands for a part of a path, `**`
 # for any number of them.
 RULES: tuple[tuple[str, Targets], ...] = (
-    *((pattern, NOTHING) for pattern in JUDGED),
+    *((pattern, NOTHING) for pattern in (*JUDGED, PINS)),
     ("docs/results/*", NOTHING),
     ("LICENSE", NOTHING),
     ("docs/CODEOWNERS", {UNIT: ("tests/mlplatform/pulls",)}),

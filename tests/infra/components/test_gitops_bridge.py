@@ -20,6 +20,7 @@ def recorded() -> Recording:
     args = GitOpsBridgeArgs(
         cluster="here",
         stages=["dev", "prod"],
+        first_stage="dev",
         repo_url=REPO,
         repo_user="argocd",
         repo_password="token",
@@ -43,6 +44,7 @@ def test_the_clusters_secret_carries_its_facts(recorded: Recording) -> None:
     assert metadata["annotations"] == {
         "ml-platform.dev/repo-url": REPO,
         "ml-platform.dev/registry": "registry.test",
+        "ml-platform.dev/follows-main": "dev",
         "ml-platform.dev/images": json.dumps({"runner-job": "sha256:1"}),
         "ml-platform.dev/pools": '["ml-gpu"]',
     }
@@ -82,6 +84,7 @@ def in_a_cloud() -> Recording:
         args = GitOpsBridgeArgs(
             cluster="there",
             stages=["dev"],
+            first_stage="dev",
             repo_url=REPO,
             registry=pulumi.Output.from_input("registry.cloud"),
             root=list(yaml.safe_load_all(ROOT_FILE.read_text())),

@@ -136,8 +136,8 @@ def test_b6_the_forge_starts_no_job_for_just_what_main_says() -> None:
     document = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     assert document[True]["pull_request"]["paths-ignore"] == list(IGNORED)
     assert tuple(document["jobs"]) == JOBS
-    overlay = "apps/classifier/overlays/dev/kustomization.yaml"
-    assert not is_started(["ml/params.yaml", "ml/digits/dvc.lock", "ml/plots/curves.csv", "ml/data/x.dvc", overlay])
+    deployed = ["apps/classifier/overlays/dev/kustomization.yaml", "apps/classifier/overlays/prod/release.yaml"]
+    assert not is_started(["ml/params.yaml", "ml/digits/dvc.lock", "ml/plots/curves.csv", "ml/data/x.dvc", *deployed])
     for path in ("ml/dvc.yaml", "apps/classifier/overlays/dev/patch.yaml", "README.md"):
         assert is_started(["ml/params.yaml", path])
 

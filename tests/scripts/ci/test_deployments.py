@@ -1,7 +1,6 @@
 """What the gate reads of overlays: which digests are new, which environment comes before, and what it cannot tell."""
 
 import os
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from ci import deployments
 from ci.document import DocumentError
 from ci.git import Repository
 from ci.tree import CommitTree
+from commits import Git
 
 OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")
 CLUSTERS = {"clusters/local/cluster.yaml": "stages: [dev, staging, prod]\n", "clusters/dev/cluster.yaml": "name: dev\n"}
@@ -48,8 +48,9 @@ def judge(changed: dict[str, str], main: dict[str, str], deployed: str = "") -> 
         list(changed),
         Files({**before, **changed}),
         Files(before),
-        lambda app, digest: (app, digest) == ("churn", NEW),
-        lambda folder, digest: digest == deployed,
+        deployments.Known(
+            lambda app, digest: (app, digest) == ("churn", NEW), lambda folder, digest: digest == deployed
+        ),
     )
 
 
@@ -264,7 +265,7 @@ def test_what_touches_no_overlay_is_not_looked_at() -> None:
 def test_a_removed_overlay_deploys_nothing() -> None:
     main = {**CLUSTERS, STAGING: overlay(OLD)}
     head = Files(dict(CLUSTERS))
-    found = deployments.judge([STAGING], head, Files(main), lambda *_: False, lambda *_: False)
+    found = deployments.judge([STAGING], head, Files(main), deployments.Known(lambda *_: False, lambda *_: False))
     assert found == deployments.Findings()
 
 
@@ -280,35 +281,10 @@ def test_a_broken_cluster_of_main_is_named() -> None:
         deployments.environment_before(Files({"clusters/local/cluster.yaml": "stages: dev"}), "staging")
 
 
-@dataclass(frozen=True)
-class Git:
-    """A repository whose main deploys a released image."""
-
-    root: Path
-
-    def __call__(self, *arguments: str) -> str:
-        command = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-c", "core.excludesFile=", *arguments]
-        environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
-        done = subprocess.run(command, cwd=self.root, env=environment, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    def write(self, files: Mapping[str, str]) -> None:
-        for path, text in files.items():
-            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.root / path).write_text(text)
-
-    def commit(self) -> str:
-        self("add", "--all")
-        self("commit", "--quiet", "--message=x")
-        return self("rev-parse", "HEAD")
-
-
 @pytest.fixture
 def git(tmp_path: Path) -> Git:
     git = Git(tmp_path)
-    git("init", "--quiet", "--initial-branch=main")
-    git.write({**CLUSTERS, **BASE, DEV: overlay(NEW), "apps/churn/x/kustomization.yaml": overlay(OLD)})
-    git.commit()
+    git.init({**CLUSTERS, **BASE, DEV: overlay(NEW), "apps/churn/x/kustomization.yaml": overlay(OLD)})
     return git
 
 
@@ -325,7 +301,9 @@ def test_s20_a_link_takes_no_overlays_place(git: Git, place: str) -> None:
     target.symlink_to(os.path.relpath(hidden / "kustomization.yaml" if target.suffix else hidden, target.parent))
     head, repository = git.commit(), Repository(git.root)
     trees = CommitTree(repository, head), CommitTree(repository, main)
-    found = deployments.judge(repository.changed(main, head), *trees, lambda *_: True, lambda *_: True).refused
+    found = deployments.judge(
+        repository.changed(main, head), *trees, deployments.Known(lambda *_: True, lambda *_: True)
+    ).refused
     assert found
     assert found[0].startswith(f"{place}: links are not followed")
 
@@ -337,15 +315,13 @@ def test_s20_a_commit_within_a_merged_branch_was_never_deployed(git: Git) -> Non
     for text in (overlay(OLD), overlay(NEW)):
         git.write({DEV: text, "README.md": text})
         git.commit()
-    git("checkout", "--quiet", "main")
-    git("merge", "--quiet", "--no-ff", "--message=x", "branch")
+    git.merge("branch")
     assert deployments.was_deployed(repository, "main", folder, NEW)
     assert not deployments.was_deployed(repository, "main", folder, OLD)
 
     git("checkout", "--quiet", "-b", "deploys")
     git.write({DEV: overlay(OLD)})
     git.commit()
-    git("checkout", "--quiet", "main")
-    git("merge", "--quiet", "--no-ff", "--message=x", "deploys")
+    git.merge("deploys")
     assert deployments.was_deployed(repository, "main", folder, OLD)
     assert not deployments.was_deployed(repository, "main", "apps/churn/overlays/prod", OLD)

@@ -48,11 +48,13 @@ class Argo:
         return Kubectl(Paths.from_environment(), self.plane.kubeconfig)
 
     def commit(self, overlays: dict[str, str]) -> None:
-        """Make these overlays (path: kustomization) all there is under `apps`, on main."""
+        """Make these all there is under `apps`, on main: texts by file, or kustomizations by their folder."""
         git = ["git", "-C", str(self.repository), "-c", "user.name=test", "-c", "user.email=test@localhost"]
         subprocess.run([*git, "rm", "-r", "--quiet", "--ignore-unmatch", "apps"], check=True, capture_output=True)
         for path, text in overlays.items():
-            file = self.repository / path / "kustomization.yaml"
+            file = self.repository / path
+            if not path.endswith(".yaml"):
+                file = file / "kustomization.yaml"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
         for arguments in (["add", "--all"], ["commit", "--quiet", "--allow-empty", "--message", "test"]):
@@ -137,7 +139,7 @@ def _with_repository(built: list[dict[str, Any]], bridge: list[dict[str, Any]]) 
 
 def _cluster_secret(repo_url: str) -> dict[str, Any]:
     """The Secret that Pulumi would make, from the same names."""
-    args = GitOpsBridgeArgs("here", STAGES[:2], repo_url, REGISTRY, root=[], images=IMAGES)
+    args = GitOpsBridgeArgs("here", STAGES[:2], STAGES[0], repo_url, REGISTRY, root=[], images=IMAGES)
     labels, annotations = cluster_metadata(args)
     return {
         "apiVersion": "v1",

@@ -1,0 +1,163 @@
+"""Promotions: what is proposed from main's history, what is refused, and the pull request on a real Gitea."""
+
+import dataclasses
+import secrets
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import forge
+from ci.git import Remote, Repository
+from ci.tree import CommitTree
+from cli import promote
+from cli.applications import Application
+from cli.failure import BadInput, Failure
+from cli.promote import History, Promotion
+from commits import Git
+from mlplatform import pin
+from mlplatform.pin import Pin
+from runner_harness.forge import Forge, gitea
+
+A, B = (f"sha256:{letter * 64}" for letter in "ab")
+DEV, STAGING, PROD = (f"apps/churn/overlays/{stage}/kustomization.yaml" for stage in ("dev", "staging", "prod"))
+BASE = "apps/churn/base/kustomization.yaml"
+
+
+def overlay(digest: str) -> str:
+    return f"resources: [../../base]\nimages: [{{name: churn, digest: '{digest}'}}]\n"
+
+
+FILES = {
+    "clusters/local/cluster.yaml": "stages: [dev, staging, prod]\n",
+    BASE: "resources: []\n",
+    DEV: overlay(A),
+    STAGING: "resources: [../../base]\n",
+    PROD: "resources: [../../base]\n",
+    "README.md": "hello\n",
+}
+RUNNING = Application("churn-dev", "dev", "Synced", "Healthy", "", (f"registry.test/churn@{A}",), "", False)
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Git:
+    git = Git(tmp_path)
+    git.init(FILES)
+    return git
+
+
+def known(git: Git) -> History:
+    repository = Repository(git.root)
+    return History(repository, CommitTree(repository, git("rev-parse", "HEAD")))
+
+
+def change(git: Git, files: dict[str, str]) -> str:
+    git.write(files)
+    return git.commit()
+
+
+def merge(git: Git, promotion: Promotion) -> None:
+    change(git, {pin.path(promotion.app, promotion.target): promotion.release.document().decode()})
+
+
+def test_a_release_goes_from_environment_to_environment_as_it_is(git: Git) -> None:
+    first = git("rev-parse", "HEAD")
+    to_staging = known(git).promotion("churn", "staging")
+    assert to_staging == Promotion("churn", "dev", "staging", Pin(first, {"churn": A}), None)
+    merge(git, to_staging)
+    change(git, {DEV: overlay(B), BASE: "resources: []\nnamePrefix: x-\n"})
+    to_prod = known(git).promotion("churn", "prod")
+    assert (to_prod.source, to_prod.release) == ("staging", to_staging.release)
+
+
+@pytest.mark.parametrize("files", [{DEV: overlay(B)}, {BASE: "namePrefix: x-\n"}, {STAGING: "namePrefix: y-\n"}])
+def test_whatever_an_environment_would_run_differently_is_promoted(git: Git, files: dict[str, str]) -> None:
+    before = known(git).promotion("churn", "staging")
+    merge(git, before)
+    with pytest.raises(BadInput, match="staging is at this release already"):
+        known(git).promotion("churn", "staging")
+    change(git, {"README.md": "nothing that staging runs"})
+    with pytest.raises(BadInput, match="staging is at this release already"):
+        known(git).promotion("churn", "staging")
+    last = change(git, files)
+    found = known(git).promotion("churn", "staging")
+    assert found.release.revision == last
+    assert found.current == before.release
+
+
+@pytest.mark.parametrize(
+    ("app", "target", "problem"),
+    [
+        ("churn", "dev", "--to dev: it follows main"),
+        ("churn", "prod", "churn does not run in staging"),
+        ("other", "staging", "apps/other/overlays/staging/kustomization.yaml: main has no such file"),
+    ],
+)
+def test_what_cannot_be_promoted_says_why(git: Git, app: str, target: str, problem: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        known(git).promotion(app, target)
+    assert raised.value.message.startswith(problem)
+    assert raised.value.fix
+
+
+@pytest.mark.parametrize(
+    ("found", "problem"),
+    [
+        (None, "there is no Application churn-dev"),
+        (dataclasses.replace(RUNNING, health="Degraded", message="crash loop"), "is Synced, Degraded crash loop"),
+        (dataclasses.replace(RUNNING, sync="OutOfSync"), "is OutOfSync, Healthy"),
+        (dataclasses.replace(RUNNING, images=(f"registry.test/churn@{B}",)), "does not run churn@sha256:aaaa"),
+    ],
+)
+def test_only_what_runs_well_is_promoted(git: Git, found: Application | None, problem: str) -> None:
+    promotion = known(git).promotion("churn", "staging")
+    promote.check(RUNNING, promotion)
+    with pytest.raises(Failure, match=problem):
+        promote.check(found, promotion)
+
+
+def test_the_text_says_what_changes_and_how_to_go_back(git: Git) -> None:
+    merge(git, known(git).promotion("churn", "staging"))
+    change(git, {DEV: overlay(B)})
+    found = known(git).promotion("churn", "staging")
+    text = promote.body(found, known(git).commits(found))
+    assert found.current
+    assert f"| commit of main | {found.current.revision[:10]} | {found.release.revision[:10]} |" in text
+    assert f"| `churn` | {A[:19]} | {B[:19]} |" in text
+    assert "### What main got in between" in text
+    assert "Revert the merge" in text
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    with gitea(tmp_path_factory.mktemp("promote") / "gitea", ("ml-proposer",)) as forge:
+        yield forge
+
+
+@pytest.mark.tools
+def test_one_pull_request_is_open_and_a_newer_release_takes_its_place(running: Forge) -> None:
+    name = f"ml/{secrets.token_hex(4)}"
+    running.api("POST", "/orgs/ml/repos", json={"name": name[3:], "private": True, "default_branch": "main"})
+    running.api("PUT", f"/repos/{name}/collaborators/ml-proposer", json={"permission": "write"})
+    running.push("main", FILES, repository=name)
+    token = running.token("ml-proposer", "read:user,write:issue,write:repository")
+    remote = Remote(f"{running.url}/{name}.git", token)
+
+    def proposed() -> forge.PullRequest:
+        with (
+            closing(forge.connect("gitea", running.url, name, forge.Token(token))) as client,
+            promote.history(remote) as found,
+        ):
+            return promote.propose(client, found, remote, found.promotion("churn", "staging"))
+
+    first = proposed()
+    assert first.author == "ml-proposer"
+    files = running.api("GET", f"/repos/{name}/pulls/{first.number}/files")
+    assert [one["filename"] for one in files] == ["apps/churn/overlays/staging/release.yaml"]
+    running.push("main", {"README.md": "nothing that staging runs\n"}, repository=name)
+    assert proposed().number == first.number
+    running.push("main", {DEV: overlay(B)}, repository=name)
+    second = proposed()
+    assert second.number != first.number
+    assert running.api("GET", f"/repos/{name}/pulls/{first.number}")["state"] == "closed"
