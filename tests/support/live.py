@@ -66,10 +66,11 @@ class Platform:
         return {one["name"]: sorted(one["images"]) for one in self.status()["applications"]}
 
     def propose(self, title: str, change: Callable[[str], str], path: str = loop.PARAMS) -> PullRequest:
-        """Open a pull request, as the member, that changes one file of main."""
+        """Open a pull request, as the member, that changes one file of main, or adds it."""
         login = loop.member_login(self.cluster, self.paths)
         with loop.Clone(self.member.clone_url, login) as clone:
-            before = clone.git("show", f"{loop.MAIN}:{path}") + "\n"
+            there = clone.succeeds("cat-file", "-e", f"{loop.MAIN}:{path}")
+            before = clone.git("show", f"{loop.MAIN}:{path}") + "\n" if there else ""
             branch = f"test-{time.time_ns()}"
             loop.commit_file(clone, branch, path, change(before), title)
             clone.git("push", "--quiet", self.member.clone_url, f"{branch}:refs/heads/{branch}")
