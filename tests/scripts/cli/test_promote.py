@@ -11,10 +11,10 @@ import pytest
 import forge
 from ci.git import Remote, Repository
 from ci.tree import CommitTree
-from cli import promote
+from cli import pinning, promote
 from cli.applications import Application
 from cli.failure import BadInput, Failure
-from cli.promote import History, Promotion
+from cli.pinning import Change, History
 from commits import Git
 from mlplatform import pin
 from mlplatform.pin import Pin
@@ -57,31 +57,36 @@ def change(git: Git, files: dict[str, str]) -> str:
     return git.commit()
 
 
-def merge(git: Git, promotion: Promotion) -> None:
-    change(git, {pin.path(promotion.app, promotion.target): promotion.release.document().decode()})
+def promotion(git: Git, target: str, app: str = "churn") -> Change:
+    return promote.promotion(known(git), app, target)[1]
+
+
+def merge(git: Git, found: Change) -> None:
+    change(git, {pin.path(found.app, found.environment): found.release.document().decode()})
 
 
 def test_a_release_goes_from_environment_to_environment_as_it_is(git: Git) -> None:
     first = git("rev-parse", "HEAD")
-    to_staging = known(git).promotion("churn", "staging")
-    assert to_staging == Promotion("churn", "dev", "staging", Pin(first, {"churn": A}), None)
+    to_staging = promotion(git, "staging")
+    assert (to_staging.release, to_staging.current) == (Pin(first, {"churn": A}), None)
     merge(git, to_staging)
     change(git, {DEV: overlay(B), BASE: "resources: []\nnamePrefix: x-\n"})
-    to_prod = known(git).promotion("churn", "prod")
-    assert (to_prod.source, to_prod.release) == ("staging", to_staging.release)
+    to_prod = promotion(git, "prod")
+    assert to_prod.release == to_staging.release
+    assert to_prod.title == f"Promote churn {first[:10]} from staging to prod"
 
 
 @pytest.mark.parametrize("files", [{DEV: overlay(B)}, {BASE: "namePrefix: x-\n"}, {STAGING: "namePrefix: y-\n"}])
 def test_whatever_an_environment_would_run_differently_is_promoted(git: Git, files: dict[str, str]) -> None:
-    before = known(git).promotion("churn", "staging")
+    before = promotion(git, "staging")
     merge(git, before)
     with pytest.raises(BadInput, match="staging is at this release already"):
-        known(git).promotion("churn", "staging")
+        promotion(git, "staging")
     change(git, {"README.md": "nothing that staging runs"})
     with pytest.raises(BadInput, match="staging is at this release already"):
-        known(git).promotion("churn", "staging")
+        promotion(git, "staging")
     last = change(git, files)
-    found = known(git).promotion("churn", "staging")
+    found = promotion(git, "staging")
     assert found.release.revision == last
     assert found.current == before.release
 
@@ -96,7 +101,7 @@ def test_whatever_an_environment_would_run_differently_is_promoted(git: Git, fil
 )
 def test_what_cannot_be_promoted_says_why(git: Git, app: str, target: str, problem: str) -> None:
     with pytest.raises(BadInput) as raised:
-        known(git).promotion(app, target)
+        promotion(git, target, app)
     assert raised.value.message.startswith(problem)
     assert raised.value.fix
 
@@ -111,22 +116,22 @@ def test_what_cannot_be_promoted_says_why(git: Git, app: str, target: str, probl
     ],
 )
 def test_only_what_runs_well_is_promoted(git: Git, found: Application | None, problem: str) -> None:
-    promotion = known(git).promotion("churn", "staging")
-    promote.check(RUNNING, promotion)
+    release = promotion(git, "staging").release
+    promote.check(RUNNING, "churn-dev", release)
     with pytest.raises(Failure, match=problem):
-        promote.check(found, promotion)
+        promote.check(found, "churn-dev", release)
 
 
 def test_the_text_says_what_changes_and_how_to_go_back(git: Git) -> None:
-    merge(git, known(git).promotion("churn", "staging"))
+    merge(git, promotion(git, "staging"))
     change(git, {DEV: overlay(B)})
-    found = known(git).promotion("churn", "staging")
-    text = promote.body(found, known(git).commits(found))
+    found = promotion(git, "staging")
+    text = found.text
     assert found.current
     assert f"| commit of main | {found.current.revision[:10]} | {found.release.revision[:10]} |" in text
     assert f"| `churn` | {A[:19]} | {B[:19]} |" in text
     assert "### What main got in between" in text
-    assert "Revert the merge" in text
+    assert "`scripts/rollback churn --environment staging`" in text
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +152,9 @@ def test_one_pull_request_is_open_and_a_newer_release_takes_its_place(running: F
     def proposed() -> forge.PullRequest:
         with (
             closing(forge.connect("gitea", running.url, name, forge.Token(token))) as client,
-            promote.history(remote) as found,
+            pinning.desk(client, remote) as desk,
         ):
-            return promote.propose(client, found, remote, found.promotion("churn", "staging"))
+            return desk.open(promote.promotion(desk.history, "churn", "staging")[1])
 
     first = proposed()
     assert first.author == "ml-proposer"

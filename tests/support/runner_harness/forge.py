@@ -251,8 +251,9 @@ class Forge:
         job = self.job(run)
         self.api("GET", "/version")  # makes the client
         response = eventually(lambda: self._log(job["id"]), "the log is read to its end")
-        # No runner has the job yet, or it has it and has said nothing.
-        if response.status_code == 404 or "file does not exist" in response.text[:500]:
+        # No runner has the job yet, or it has it and has said nothing, or the log of a job that ended is being moved.
+        passing = "file does not exist", "seeker can't seek"
+        if response.status_code == 404 or any(text in response.text[:500] for text in passing):
             return ""
         assert response.status_code == 200, response.text
         return "\n".join(line.partition(" ")[2] for line in response.text.splitlines())
