@@ -17,7 +17,6 @@ from settings import Cluster, Paths
 ORDER = (
     "test_bad_input",
     "test_loop",
-    "test_promotion",
     "test_gate",
     "test_checks",
     "test_merging",

@@ -12,6 +12,8 @@ import yaml
 
 from cli import health, loop
 from live import Platform, eventually
+from mlplatform import pin
+from mlplatform.pin import Pin
 from mlplatform.pulls import verdict
 from settings import ROOT
 
@@ -33,7 +35,7 @@ def demo(live: Platform, tmp_path_factory: pytest.TempPathFactory, checkout_stat
 def second(
     demo: Report, live: Platform, tmp_path_factory: pytest.TempPathFactory, checkout_state: Callable[[Path], str]
 ) -> Report:
-    """The report of a second demo, from a shallow, detached and dirty clone of this checkout."""
+    """The report of a second demo, from a shallow, detached and dirty clone of this checkout; it goes on to staging."""
     folder = tmp_path_factory.mktemp("second")
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", "--depth=1", f"file://{ROOT}", str(clone)], check=True)
@@ -41,7 +43,7 @@ def second(
     (clone / "README.md").write_text("dirty\n")
     (clone / "untracked").write_text("dirty\n")
     before = checkout_state(clone)
-    live.verb("demo", "--report", str(folder / "report.json"), root=clone)
+    live.verb("demo", "--to", "staging", "--report", str(folder / "report.json"), root=clone)
     assert checkout_state(clone) == before
     document: Report = json.loads((folder / "report.json").read_text())
     return document
@@ -121,6 +123,35 @@ def test_what_runs_is_what_main_says(second: Report, live: Platform) -> None:
     assert content["images"] == [{"name": loop.APP, "digest": second["image"]["digest"]}]
     assert second["image"]["reference"] == f"{live.cluster.registry.host}/{loop.APP}@{second['image']['digest']}"
     assert loop.ready_pods(live.kubectl, live.stage, second["image"]["digest"])
+
+
+def test_the_release_is_promoted_by_a_pull_request_of_the_platform(second: Report, live: Platform) -> None:
+    assert second["steps"][-1]["name"] == "staging"
+    promotion = live.member.pull_request(second["pull_requests"][-1]["number"])
+    assert (promotion.author, promotion.merged) == (loop.PROPOSER, True)
+    assert live.member.changed_files(promotion.number) == [pin.path(loop.APP, "staging")]
+    pinned = pin.parse(live.member.read_file(pin.path(loop.APP, "staging"), loop.MAIN) or b"")
+    assert pinned.images == {loop.APP: second["image"]["digest"]}
+    (found,) = [one for one in live.status()["applications"] if one["name"] == f"{loop.APP}-staging"]
+    assert (found["sync"], found["health"], found["revision"]) == ("Synced", "Healthy", pinned.revision)
+    assert loop.ready_pods(live.kubectl, "staging", second["image"]["digest"])
+
+
+def test_what_runs_there_already_is_not_promoted_again(second: Report, live: Platform) -> None:
+    live.verb("promote", loop.APP, "--to", "staging", status=2)
+
+
+def test_a_pin_of_what_the_environment_before_does_not_run_is_refused(second: Report, live: Platform) -> None:
+    """By whoever writes it."""
+    number = second["pull_requests"][-1]["number"]
+    other = Pin(live.member.pull_request(number).merge_sha, {loop.APP: f"sha256:{'0' * 64}"})
+    pull = live.propose("Pin prod", lambda _: other.document().decode(), pin.path(loop.APP, "prod"))
+    try:
+        state, description = live.gate(pull)
+        assert state == "failure"
+        assert "staging does not run this release" in description
+    finally:
+        live.drop(pull)
 
 
 def test_status_shows_the_deployment_in_sync_and_healthy(second: Report, live: Platform) -> None:

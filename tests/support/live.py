@@ -124,8 +124,8 @@ class Platform:
         self.member.delete_branch(pull.head_branch)
         self.cancel(pull)
 
-    def cancel(self, pull: PullRequest) -> None:
-        """Cancel what still runs for a pull request's head, which would hold others up."""
+    def cancel(self, pull: PullRequest, workflow: str = "") -> None:
+        """Cancel what still runs for a pull request's head, or one workflow of it, which would hold others up."""
         repository = self.cluster.forge.repository
         account = people.administrator(self.paths)
         # Only the forge's pages offer this, not its API.
@@ -133,7 +133,7 @@ class Platform:
         with httpx.Client(base_url=url, headers={"Origin": url}, trust_env=False, timeout=30) as browser:
             browser.post("/user/login", data={"user_name": account.user, "password": account.password})
             for run in self.member.workflow_runs(pull.head_sha):
-                if not run.completed:
+                if not run.completed and workflow in ("", run.workflow):
                     answer = browser.post(f"/{repository}/actions/runs/{run.id}/cancel")
                     assert answer.status_code < 400, answer.text
 

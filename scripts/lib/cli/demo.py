@@ -35,6 +35,8 @@ def report(runner: Runner, loop: Loop, pages: list[Link]) -> dict[str, Any]:
 def _act(arguments: argparse.Namespace) -> int:
     target = _writable(arguments.report)
     cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
+    if arguments.to and arguments.to not in cluster.stages:
+        raise BadInput(f"--to {arguments.to}: no such environment", f"choose of {', '.join(cluster.stages)}")
     with lock.held("demo"):
         if arguments.up:
             setup, runner = up.set_up(cluster, "demo")
@@ -43,7 +45,7 @@ def _act(arguments: argparse.Namespace) -> int:
             runner = Runner(console.err(), paths.state / "logs", "demo")
         loop = Loop(cluster, paths, member(cluster, paths), known_good)
         try:
-            runner.run(loop.steps())
+            runner.run(loop.steps(arguments.to or ""))
             pages = [links.forge(cluster, paths), Link("swagger", f"{loop.address()}/")]
             pages += [page for page in [links.argocd(cluster, paths)] if page]
             document = report(runner, loop, pages)
@@ -88,6 +90,7 @@ def main() -> int:
         "pod, report, merge, release, deployment through Argo CD, and a prediction by the deployed model.",
     )
     parser.add_argument("--cluster", default="local", help="a folder of clusters/ (default: %(default)s)")
+    parser.add_argument("--to", metavar="ENVIRONMENT", help="then promote the release as far as there, such as prod")
     parser.add_argument("--report", metavar="FILE", help="write what happened as JSON")
     parser.add_argument("--no-up", dest="up", action="store_false", help="use the running platform as it is")
     return app.run(parser, _act)

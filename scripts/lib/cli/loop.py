@@ -9,12 +9,13 @@ import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cli import applications, environments, git, health, kube, links, people, process
+from cli import applications, environments, git, health, kube, links, people, pinning, process, promote
 from cli.applications import Application
 from cli.failure import Failure
 from cli.kube import Kubectl
@@ -56,6 +57,7 @@ class Loop:
     """Main's params.yaml and the contents that were proposed before -> the params.yaml to propose."""
     training: PullRequest | None = None
     deployment: PullRequest | None = None
+    promotions: list[PullRequest] = field(default_factory=list)
     merged: str = ""
     deployed: str = ""
     merged_at: float = 0.0
@@ -74,8 +76,8 @@ class Loop:
         """The file that names the deployed digest."""
         return f"apps/{APP}/overlays/{self.stage}/kustomization.yaml"
 
-    def steps(self, after: tuple[str, ...] = ()) -> list[Step]:
-        """The loop's steps, one after the other."""
+    def steps(self, to: str = "") -> list[Step]:
+        """The loop's steps, one after the other. `to`: the environment to which the release is then promoted."""
         parts: list[tuple[str, str, Callable[[Context], str | None]]] = [
             ("propose", "Open a training pull request", self.propose),
             ("train", "Train in a runner pod", self.train),
@@ -86,7 +88,13 @@ class Loop:
             ("sync", f"Deploy to {self.stage} through Argo CD", self.sync),
             ("predict", "Ask the deployed model", self.predict),
         ]
-        steps = []
+        stages = self.cluster.stages
+        for stage in stages[1 : stages.index(to) + 1] if to else ():
+            parts.append(
+                (stage, f"Promote to {stage}: approved, merged, deployed, asked", partial(self.promote, stage))
+            )
+        steps: list[Step] = []
+        after: tuple[str, ...] = ()
         for name, title, action in parts:
             steps.append(
                 Step(name, title, action, after=after, fix="run scripts/demo again: it opens a new pull request")
@@ -169,16 +177,35 @@ class Loop:
 
     def sync(self, context: Context) -> str:
         """Wait until Argo CD has deployed the digest and a new pod is Ready with it."""
+        return self._deployed(context, self.stage)
+
+    def promote(self, stage: str, context: Context) -> str:
+        """Have an environment run what the one before it runs: by pull request, approved and merged by the bot."""
+        with pinning.desk_of(self.cluster, self.paths, "--to", stage) as desk:
+            source, change = promote.promotion(desk.history, APP, stage)
+            name = f"{APP}-{source}"
+            promote.check(applications.named(Kubectl(self.paths), name), name, change.release)
+            pull = desk.open(change)
+        context.say(f"{pull.url}  {pull.title}")
+        pull, _ = self._merge(context, self._await_gate(context, pull))
+        self.promotions.append(pull)
+        said = self._deployed(context, stage, change.release.revision)
+        self._ask(context, stage)
+        return f"#{pull.number}, {said}"
+
+    def _deployed(self, context: Context, stage: str, revision: str = "") -> str:
+        """Wait until an environment runs the digest, at a commit of main where one is given."""
         kubectl = Kubectl(self.paths)
-        name = f"{APP}-{self.stage}"
+        name = f"{APP}-{stage}"
 
         def waits_for() -> str | None:
             application = applications.named(kubectl, name)
             if application is None:
                 return f"{name} does not exist yet"
-            if not application.is_settled or not self._runs_digest(application):
+            there = application.is_settled and self._runs_digest(application)
+            if not there or not application.revision.startswith(revision):
                 return f"{name}: {application.sync}, {application.health} {application.message}".strip()
-            if not ready_pods(kubectl, self.stage, self.digest):
+            if not ready_pods(kubectl, stage, self.digest):
                 return f"{name}: no Ready pod runs {self.digest[:19]} yet"
             self.reference = next(image for image in application.images if self.digest in image)
             return None
@@ -189,14 +216,17 @@ class Loop:
             every=0.5,
             otherwise=lambda: Failure(
                 f"after {_SYNC_SECONDS // 60} minutes: {context.now}",
-                f"kubectl -n {self.stage} get pods,events; scripts/status shows the Application's message",
+                f"kubectl -n {stage} get pods,events; scripts/status shows the Application's message",
             ),
         )
         return f"{time.monotonic() - self.merged_at:.1f} s from merge to Ready"
 
     def predict(self, context: Context) -> str:
         """Send the first held-out image to the deployed model. Raises Failure when the answer is not a prediction."""
-        address = self.address()
+        return self._ask(context, self.stage)
+
+    def _ask(self, context: Context, stage: str) -> str:
+        address = self.address(stage)
         with tempfile.TemporaryDirectory() as folder:
             png, label = self._held_out(context, Path(folder))
         answer = predict(address, png)
@@ -204,18 +234,20 @@ class Loop:
         self.prediction["model_digest"] = answer["model_digest"]
         return f"expected {label}, got {answer['label']} with probability {answer['probability']:.3f}"
 
-    def address(self) -> str:
-        """Where the deployed model answers. Raises Failure."""
+    def address(self, stage: str = "") -> str:
+        """Where the deployed model answers, in the first environment where none is named. Raises Failure."""
+        stage = stage or self.stage
         kubectl = Kubectl(self.paths)
-        application = applications.named(kubectl, f"{APP}-{self.stage}")
+        application = applications.named(kubectl, f"{APP}-{stage}")
         address = application and links.service_address(kubectl, application, self.cluster.stages)
         if not address:
-            raise Failure(f"{APP} has no service in {self.stage}", "scripts/status shows its Application")
+            raise Failure(f"{APP} has no service in {stage}", "scripts/status shows its Application")
         return address
 
     def pull_requests(self) -> list[dict[str, Any]]:
         """What the report says of them."""
-        pulls = [self.member.pull_request(pull.number) for pull in (self.training, self.deployment) if pull]
+        opened = (self.training, self.deployment, *self.promotions)
+        pulls = [self.member.pull_request(pull.number) for pull in opened if pull]
         return [{"number": one.number, "title": one.title, "url": one.url, "merged": one.merged} for one in pulls]
 
     def _clone(self) -> "Clone":

@@ -51,3 +51,13 @@ def test_a_report_needs_a_folder_that_is_there(tmp_path: Path) -> None:
     for wrong in (tmp_path, tmp_path / "missing" / "report.json"):
         with pytest.raises(BadInput):
             demo._writable(str(wrong))
+
+
+@pytest.mark.parametrize(
+    ("to", "more"), [("", []), ("dev", []), ("staging", ["staging"]), ("prod", ["staging", "prod"])]
+)
+def test_a_release_is_promoted_as_far_as_asked(cluster: Cluster, tmp_path: Path, to: str, more: list[str]) -> None:
+    loop = Loop(cluster, Paths(tmp_path, tmp_path), cast(Forge, OneForge()), lambda text, tried: text)
+    steps = loop.steps(to)
+    assert [step.name for step in steps][7:] == ["predict", *more]
+    assert [step.after for step in steps] == [(), *((step.name,) for step in steps[:-1])]
