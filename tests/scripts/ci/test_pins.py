@@ -11,26 +11,9 @@ from ci.tree import CommitTree
 from commits import Git
 from mlplatform import pin
 from mlplatform.pin import Pin
+from pinned_app import BASE, DEV, FILES, PROD, STAGING, A, B, overlay
 
-A, B = (f"sha256:{letter * 64}" for letter in "ab")
-STAGES = ("dev", "staging", "prod")
-DEV, STAGING, PROD = (f"apps/churn/overlays/{stage}/kustomization.yaml" for stage in STAGES)
-BASE = "apps/churn/base/kustomization.yaml"
-EMPTY = "resources: [../../base]\n"
 BEFORE = {"dev": None, "staging": "dev", "prod": "staging"}
-
-
-def overlay(digest: str) -> str:
-    return f"resources: [../../base]\nimages: [{{name: churn, digest: '{digest}'}}]\n"
-
-
-FILES = {
-    "clusters/local/cluster.yaml": "stages: [dev, staging, prod]\n",
-    BASE: "resources: []\n",
-    DEV: overlay(A),
-    STAGING: EMPTY,
-    PROD: EMPTY,
-}
 
 
 @pytest.fixture
@@ -134,7 +117,7 @@ def test_a_pin_of_a_merged_branch_was_never_the_environments(git: Git) -> None:
 def test_a_commit_without_the_environments_overlay_deploys_nothing_there(git: Git) -> None:
     git("rm", "--quiet", STAGING)
     without = git.commit()
-    change(git, {STAGING: EMPTY})
+    change(git, {STAGING: FILES[STAGING]})
     [problem] = problems(git, "staging", pinned(without))
     assert "has no apps/churn/overlays/staging/kustomization.yaml" in problem
 

@@ -9,34 +9,17 @@ from pathlib import Path
 import pytest
 
 import forge
-from ci.git import Remote, Repository
-from ci.tree import CommitTree
+from ci.git import Remote
 from cli import pinning, promote
 from cli.applications import Application
 from cli.failure import BadInput, Failure
-from cli.pinning import Change, History
+from cli.pinning import Change
 from commits import Git
 from mlplatform import pin
 from mlplatform.pin import Pin
+from pinned_app import BASE, DEV, FILES, STAGING, A, B, history, overlay
 from runner_harness.forge import Forge, gitea
 
-A, B = (f"sha256:{letter * 64}" for letter in "ab")
-DEV, STAGING, PROD = (f"apps/churn/overlays/{stage}/kustomization.yaml" for stage in ("dev", "staging", "prod"))
-BASE = "apps/churn/base/kustomization.yaml"
-
-
-def overlay(digest: str) -> str:
-    return f"resources: [../../base]\nimages: [{{name: churn, digest: '{digest}'}}]\n"
-
-
-FILES = {
-    "clusters/local/cluster.yaml": "stages: [dev, staging, prod]\n",
-    BASE: "resources: []\n",
-    DEV: overlay(A),
-    STAGING: "resources: [../../base]\n",
-    PROD: "resources: [../../base]\n",
-    "README.md": "hello\n",
-}
 RUNNING = Application("churn-dev", "dev", "Synced", "Healthy", "", (f"registry.test/churn@{A}",), "", False)
 
 
@@ -47,18 +30,13 @@ def git(tmp_path: Path) -> Git:
     return git
 
 
-def known(git: Git) -> History:
-    repository = Repository(git.root)
-    return History(repository, CommitTree(repository, git("rev-parse", "HEAD")))
-
-
 def change(git: Git, files: dict[str, str]) -> str:
     git.write(files)
     return git.commit()
 
 
 def promotion(git: Git, target: str, app: str = "churn") -> Change:
-    return promote.promotion(known(git), app, target)[1]
+    return promote.promotion(history(git), app, target)[1]
 
 
 def merge(git: Git, found: Change) -> None:

@@ -9,13 +9,11 @@ from ci.pins import Pins
 from ci.tree import CommitTree
 from cli import rollback
 from cli.failure import BadInput
-from cli.pinning import History
 from commits import Git
 from mlplatform import pin
 from mlplatform.pin import Pin
+from pinned_app import FILES, A, B, C, history
 
-A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
-FILES = {"clusters/local/cluster.yaml": "stages: [dev, staging, prod]\n", "apps/churn/base/kustomization.yaml": ""}
 PATH = pin.path("churn", "prod")
 
 
@@ -24,11 +22,6 @@ def git(tmp_path: Path) -> Git:
     git = Git(tmp_path)
     git.init(FILES)
     return git
-
-
-def history(git: Git) -> History:
-    repository = Repository(git.root)
-    return History(repository, CommitTree(repository, git("rev-parse", "HEAD")))
 
 
 def ran(git: Git, *digests: str) -> list[Pin]:

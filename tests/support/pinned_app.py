@@ -1,0 +1,31 @@
+"""An app of three environments in a small repository, whose images are digests that no registry has."""
+
+from ci.git import Repository
+from ci.tree import CommitTree
+from cli.pinning import History
+from commits import Git
+
+A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
+DEV, STAGING, PROD = (f"apps/churn/overlays/{stage}/kustomization.yaml" for stage in ("dev", "staging", "prod"))
+BASE = "apps/churn/base/kustomization.yaml"
+
+
+def overlay(digest: str) -> str:
+    """The overlay of an environment that follows main."""
+    return f"resources: [../../base]\nimages: [{{name: churn, digest: '{digest}'}}]\n"
+
+
+FILES = {
+    "clusters/local/cluster.yaml": "stages: [dev, staging, prod]\n",
+    BASE: "resources: []\n",
+    DEV: overlay(A),
+    STAGING: "resources: [../../base]\n",
+    PROD: "resources: [../../base]\n",
+    "README.md": "hello\n",
+}
+
+
+def history(git: Git) -> History:
+    """What the repository's history says of pins."""
+    repository = Repository(git.root)
+    return History(repository, CommitTree(repository, git("rev-parse", "HEAD")))
