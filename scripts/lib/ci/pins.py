@@ -80,16 +80,15 @@ class Pins:
         if not self._is_of_main(wanted.revision):
             yield f"{short} is no commit of main, nor a merge into it"
             return
-        release = Release(self._base(app, wanted.revision), wanted.images)
-        if not self._has_overlay(app, environment, wanted.revision):
+        then = CommitTree(self.repository, wanted.revision)
+        if not then.files(overlay_folder(app, environment)):
             overlay = f"{overlay_folder(app, environment)}/{manifests.FILE}"
             yield f"{short} has no {overlay}: pin a commit of main that has it"
-        elif release != self.runs(app, before):
+        elif problem := manifests.read(then, app, environment).problem:
+            # Main may be older than this rule.
+            yield f"at {short}, {problem}"
+        elif Release(self._base(app, wanted.revision), wanted.images) != self.runs(app, before):
             yield f"{before} does not run this release: what differs runs there first, and is promoted from there"
-
-    def _has_overlay(self, app: str, environment: str, revision: str) -> bool:
-        tree = CommitTree(self.repository, revision)
-        return tree.read(f"{overlay_folder(app, environment)}/{manifests.FILE}") is not None
 
     def _is_of_main(self, revision: str) -> bool:
         """Whether main has been at a commit; those of merged branches never were main's."""

@@ -122,6 +122,14 @@ def test_a_commit_without_the_environments_overlay_deploys_nothing_there(git: Gi
     assert "has no apps/churn/overlays/staging/kustomization.yaml" in problem
 
 
+def test_an_overlay_of_which_nobody_could_tell_what_it_deploys_is_not_pinned(git: Git) -> None:
+    """Such a one may have come to main before there was a rule against it."""
+    early = change(git, {STAGING: "resources: [../../base]\ncomponents: [../../x]\n"})
+    change(git, {STAGING: FILES[STAGING]})
+    [problem] = problems(git, "staging", pinned(early))
+    assert f"at {early[:10]}, {STAGING}: components: not read here" in problem
+
+
 def test_the_first_environment_is_not_pinned_and_the_others_stay_so(git: Git) -> None:
     first = git("rev-parse", "HEAD")
     assert "dev follows main" in problems(git, "dev", pinned(first))[0]
