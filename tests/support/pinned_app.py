@@ -1,8 +1,8 @@
 """An app of three environments in a small repository, whose images are digests that no registry has."""
 
 from ci.git import Repository
+from ci.pins import Pins
 from ci.tree import CommitTree
-from cli.pinning import History
 from commits import Git
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
@@ -25,7 +25,7 @@ FILES = {
 }
 
 
-def history(git: Git) -> History:
+def pins_of(git: Git) -> Pins:
     """What the repository's history says of pins."""
     repository = Repository(git.root)
-    return History(repository, CommitTree(repository, git("rev-parse", "HEAD")))
+    return Pins(repository, CommitTree(repository, git("rev-parse", "HEAD")))

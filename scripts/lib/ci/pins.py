@@ -1,6 +1,6 @@
 """Whether a pull request may pin an environment to a release: the gate's part that reads pins."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ci import manifests
@@ -14,15 +14,6 @@ from mlplatform.releases import overlay_folder
 
 # How far back a release is looked for to which an environment returns.
 MOST_VERSIONS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """An app as an environment runs it: the manifests that all environments share, as git names them, and its
-    images."""
-
-    base: str
-    images: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +32,28 @@ class Pins:
         except PinError as error:
             raise DocumentError(f"{where}: {error}") from None
 
-    def runs(self, app: str, environment: str) -> Release | None:
+    def runs(self, app: str, environment: str) -> Pin | None:
         """What main has an environment run, `None` where that is nothing. Raises `DocumentError`."""
-        if environment_before(self.main, environment) is None:
-            if not self.main.files(overlay_folder(app, environment)):
-                return None
-            return Release(self._base(app, self.main.commit), images(self.main, app, environment))
-        found = self.of_main(app, environment)
-        return None if found is None else Release(self._base(app, found.revision), found.images)
+        if environment_before(self.main, environment) is not None:
+            return self.of_main(app, environment)
+        if not self.main.files(overlay_folder(app, environment)):
+            return None
+        return Pin(self.main.commit, images(self.main, app, environment))
+
+    def earlier(self, app: str, environment: str) -> Iterator[Pin]:
+        """What main has pinned an environment to, the newest first, each once."""
+        for content in dict.fromkeys(self._versions(pin.path(app, environment))):
+            try:
+                yield pin.parse(content)
+            except PinError:
+                continue
+
+    def content(self, app: str, environment: str, release: Pin) -> tuple[str, ...]:
+        """What a release comes to in an environment, as git names it."""
+        folders = f"apps/{app}/base", overlay_folder(app, environment)
+        listed = self.repository.git("ls-tree", "-r", "--full-tree", release.revision, "--", *folders).decode()
+        lines = (line for line in listed.splitlines() if not line.endswith(f"\t{pin.path(app, environment)}"))
+        return (*lines, *(f"{image}@{digest}" for image, digest in sorted(release.images.items())))
 
     def problems(self, app: str, environment: str, before: str | None, head: Tree) -> Iterator[str]:
         """Why the head's pin of an environment must not be merged, in sentences.
@@ -71,7 +76,8 @@ class Pins:
             return
         if before is None:
             yield f"{where}: {environment} follows main, and no release is pinned there: delete the file"
-        elif not self._had(where, content):
+        # A release that the environment ran may come back.
+        elif content not in self._versions(where):
             yield from (f"{where}: {problem}" for problem in self._unproven(app, environment, before, wanted))
 
     def _unproven(self, app: str, environment: str, before: str, wanted: Pin) -> Iterator[str]:
@@ -87,18 +93,26 @@ class Pins:
         elif problem := manifests.read(then, app, environment).problem:
             # Main may be older than this rule.
             yield f"at {short}, {problem}"
-        elif Release(self._base(app, wanted.revision), wanted.images) != self.runs(app, before):
+        elif not self._is_run(app, before, wanted):
             yield f"{before} does not run this release: what differs runs there first, and is promoted from there"
 
     def _is_of_main(self, revision: str) -> bool:
         """Whether main has been at a commit; those of merged branches never were main's."""
         return revision in self.repository.git("rev-list", "--first-parent", self.main.commit).decode().split()
 
-    def _had(self, where: str, content: bytes) -> bool:
-        """Whether main has had a pin before: a release that an environment ran may come back."""
+    def _is_run(self, app: str, environment: str, release: Pin) -> bool:
+        """Whether main has an environment run a release: the manifests that all share, and the images."""
+        found = self.runs(app, environment)
+        if found is None or found.images != release.images:
+            return False
+        return self._base(app, found.revision) == self._base(app, release.revision)
+
+    def _versions(self, where: str) -> Iterator[bytes]:
+        """What main has had in a file, the newest first."""
         options = ("--first-parent", f"--max-count={MOST_VERSIONS}", "--format=%H")
-        commits = self.repository.git("log", *options, self.main.commit, "--", where).decode().split()
-        return any(CommitTree(self.repository, commit).read(where) == content for commit in commits)
+        for commit in self.repository.git("log", *options, self.main.commit, "--", where).decode().split():
+            if (content := CommitTree(self.repository, commit).read(where)) is not None:
+                yield content
 
     def _base(self, app: str, revision: str) -> str:
         """What git calls the folder of an app that its environments share, empty where there is none."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from cli import applications, environments, git, health, kube, links, people, pinning, process, promote
+from cli import applications, environments, git, health, kube, links, people, process, promote
 from cli.applications import Application
 from cli.failure import Failure
 from cli.kube import Kubectl
@@ -181,15 +181,11 @@ class Loop:
 
     def promote(self, stage: str, context: Context) -> str:
         """Have an environment run what the one before it runs: by pull request, approved and merged by the bot."""
-        with pinning.desk_of(self.cluster, self.paths, "--to", stage) as desk:
-            source, change = promote.promotion(desk.history, APP, stage)
-            name = f"{APP}-{source}"
-            promote.check(applications.named(Kubectl(self.paths), name), name, change.release)
-            pull = desk.open(change)
+        pull, release = promote.propose(self.cluster, self.paths, APP, stage)
         context.say(f"{pull.url}  {pull.title}")
         pull, _ = self._merge(context, self._await_gate(context, pull))
         self.promotions.append(pull)
-        said = self._deployed(context, stage, change.release.revision)
+        said = self._deployed(context, stage, release.revision)
         self._ask(context, stage)
         return f"#{pull.number}, {said}"
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import forge
 from ci import failure as job
 from ci import git
-from ci.pins import MOST_VERSIONS, Pins
+from ci.pins import Pins
 from ci.tree import CommitTree
 from cli.failure import BadInput, Failure
 from forge import Forge, PullRequest
 from mlplatform import pin
 from mlplatform.pin import Pin, PinError
-from mlplatform.releases import overlay_folder
 from settings import Cluster, Paths
 
 MAIN = "main"
@@ -40,54 +39,6 @@ class Change:
         return f"{self.branches}{self.release.revision[:10]}"
 
 
-@dataclass(frozen=True)
-class History:
-    """The forge's main, and what it has and had each environment run."""
-
-    repository: git.Repository
-    main: CommitTree
-
-    @property
-    def pins(self) -> Pins:
-        """Main's pins."""
-        return Pins(self.repository, self.main)
-
-    def earlier(self, app: str, environment: str) -> Iterator[Pin]:
-        """What main has pinned an environment to, the newest first, each once."""
-        path = pin.path(app, environment)
-        options = ("--first-parent", f"--max-count={MOST_VERSIONS}", "--format=%H")
-        seen: set[bytes] = set()
-        for commit in self.repository.git("log", *options, self.main.commit, "--", path).decode().split():
-            content = CommitTree(self.repository, commit).read(path)
-            if content is not None and content not in seen:
-                seen.add(content)
-                with_pin = _parsed(content)
-                if with_pin:
-                    yield with_pin
-
-    def content(self, app: str, environment: str, release: Pin) -> tuple[str, ...]:
-        """What a release comes to in an environment, as git names it."""
-        folders = f"apps/{app}/base", overlay_folder(app, environment)
-        listed = self.repository.git("ls-tree", "-r", "--full-tree", release.revision, "--", *folders).decode()
-        lines = (line for line in listed.splitlines() if not line.endswith(f"\t{pin.path(app, environment)}"))
-        return (*lines, *(f"{image}@{digest}" for image, digest in sorted(release.images.items())))
-
-    def proposes(self, content: bytes | None, change: Change) -> bool:
-        """Whether a pin that was proposed earlier comes to the same as a change, if at another commit of main."""
-        proposed = _parsed(content or b"")
-        if proposed is None or self.repository.commit(proposed.revision) is None:
-            return False
-        place = change.app, change.environment
-        return self.content(*place, proposed) == self.content(*place, change.release)
-
-
-def _parsed(content: bytes) -> Pin | None:
-    try:
-        return pin.parse(content)
-    except PinError:
-        return None
-
-
 def table(release: Pin, current: Pin | None, environment: str) -> str:
     """What changes, for a pull request."""
     rows = [("commit of main", current.revision[:10] if current else "-", release.revision[:10])]
@@ -99,11 +50,11 @@ def table(release: Pin, current: Pin | None, environment: str) -> str:
 
 @dataclass(frozen=True)
 class Desk:
-    """Where pull requests are opened, as the account that proposes for the platform."""
+    """Where pull requests are opened, as the account that proposes for the platform. `pins`: of the forge's main."""
 
     client: Forge
     remote: git.Remote
-    history: History
+    pins: Pins
 
     def open(self, change: Change) -> PullRequest:
         """Have one open pull request for the change, and none for another of its kind."""
@@ -111,11 +62,11 @@ class Desk:
         own = [one for one in self.client.pull_requests(MAIN) if one.author == account]
         waiting = [one for one in own if one.head_branch.startswith(change.branches)]
         found = next(
-            (one for one in waiting if self.history.proposes(self.client.read_file(path, one.head_sha), change)), None
+            (one for one in waiting if self._proposes(self.client.read_file(path, one.head_sha), change)), None
         )
         if found is None:
-            repository, files = self.history.repository, {path: change.release.document()}
-            commit = repository.write_commit(self.history.main.commit, f"{change.title}\n", files, author=git.PROPOSER)
+            repository, files = self.pins.repository, {path: change.release.document()}
+            commit = repository.write_commit(self.pins.main.commit, f"{change.title}\n", files, author=git.PROPOSER)
             repository.push(self.remote, commit, change.branch, replace=True)
             found = self.client.create_pull_request(change.title, change.text, change.branch, MAIN)
         for other in waiting:
@@ -124,6 +75,16 @@ class Desk:
                 self.client.close_pull_request(other.number)
                 self.client.delete_branch(other.head_branch)
         return found
+
+    def _proposes(self, content: bytes | None, change: Change) -> bool:
+        """Whether a pin that was proposed earlier comes to the same as a change, if at another commit of main."""
+        try:
+            proposed = pin.parse(content or b"")
+        except PinError:
+            return False
+        place = change.app, change.environment
+        known = self.pins.repository.commit(proposed.revision) is not None
+        return known and self.pins.content(*place, proposed) == self.pins.content(*place, change.release)
 
 
 @contextmanager
@@ -135,7 +96,7 @@ def desk(client: Forge, remote: git.Remote) -> Iterator[Desk]:
         repository.fetch(remote, f"+refs/heads/{MAIN}:refs/heads/{MAIN}")
         main = repository.commit(MAIN)
         assert main, "the fetch succeeded"
-        yield Desk(client, remote, History(repository, CommitTree(repository, main)))
+        yield Desk(client, remote, Pins(repository, CommitTree(repository, main)))
 
 
 @contextmanager

@@ -4,33 +4,36 @@ import argparse
 from dataclasses import replace
 
 from ci import deployments, manifests
-from ci.pins import images
+from ci.pins import Pins
 from cli import app, applications, console, pinning
 from cli.applications import Application
 from cli.failure import BadInput, Failure
 from cli.kube import Kubectl
-from cli.pinning import Change, History
+from cli.pinning import Change
+from forge import PullRequest
 from mlplatform.pin import Pin
 from mlplatform.releases import overlay_folder
-from settings import Paths
+from settings import Cluster, Paths
 
 MOST_COMMITS = 50
 
 
-def promotion(history: History, name: str, target: str) -> tuple[str, Change]:
+def promotion(pins: Pins, name: str, target: str) -> tuple[str, Change]:
     """What is to be promoted to an environment, and from which. Raises BadInput where there is nothing to."""
-    main = history.main
-    source = deployments.environment_before(main, target)
+    source = deployments.environment_before(pins.main, target)
     if source is None:
         raise BadInput(f"--to {target}: it follows main, so nothing is promoted there", "name a later environment")
     overlay = f"{overlay_folder(name, target)}/{manifests.FILE}"
-    if main.read(overlay) is None:
+    if pins.main.read(overlay) is None:
         raise BadInput(
             f"{overlay}: main has no such file, so there is nothing to deploy {name} to {target} by",
             "add it by a pull request: `resources: [../../base]`, and what differs in this environment",
         )
-    release, current = _release(history, name, source), history.pins.of_main(name, target)
-    if current and history.content(name, target, current) == history.content(name, target, release):
+    release = pins.runs(name, source)
+    if release is None:
+        raise BadInput(f"{name} does not run in {source}, so there is nothing to promote", f"deploy it to {source}")
+    current = pins.of_main(name, target)
+    if current and pins.content(name, target, current) == pins.content(name, target, release):
         raise BadInput(f"{target} is at this release already: {release.revision[:10]}", f"change {source} first")
     change = Change(
         app=name,
@@ -40,30 +43,16 @@ def promotion(history: History, name: str, target: str) -> tuple[str, Change]:
         branches=f"promote/{name}-{target}-",
         title=f"Promote {name} {release.revision[:10]} from {source} to {target}",
     )
-    return source, replace(change, text=_text(history, source, change))
+    return source, replace(change, text=_text(pins, source, change))
 
 
-def _release(history: History, name: str, source: str) -> Pin:
-    """What an environment runs, as another is pinned to it. Raises BadInput."""
-    main = history.main
-    if deployments.environment_before(main, source) is not None:
-        found = history.pins.of_main(name, source)
-    elif main.files(overlay_folder(name, source)):
-        found = Pin(main.commit, images(main, name, source))
-    else:
-        found = None
-    if found is None:
-        raise BadInput(f"{name} does not run in {source}, so there is nothing to promote", f"deploy it to {source}")
-    return found
-
-
-def _text(history: History, source: str, change: Change) -> str:
+def _text(pins: Pins, source: str, change: Change) -> str:
     target = change.environment
     parts = [
         f"Merging this has **{target}** run what **{source}** runs, manifests and images. Nothing is built again.",
         pinning.table(change.release, change.current, target),
     ]
-    if commits := _commits(history, source, change):
+    if commits := _commits(pins, source, change):
         # As text: what a commit is called is anybody's choice.
         parts.append("\n".join(("### What main got in between\n", *(f"    {line}" for line in commits))))
     back = (
@@ -74,14 +63,14 @@ def _text(history: History, source: str, change: Change) -> str:
     return "\n\n".join((*parts, f"### Roll back\n\n{back}")) + "\n"
 
 
-def _commits(history: History, source: str, change: Change) -> list[str]:
+def _commits(pins: Pins, source: str, change: Change) -> list[str]:
     """What main got between the two releases that concerns the app, the newest first."""
     if change.current is None:
         return []
     options = ("--first-parent", f"--max-count={MOST_COMMITS}", "--format=%h %s")
     between = f"{change.current.revision}..{change.release.revision}"
     folders = f"apps/{change.app}/base", overlay_folder(change.app, source)
-    return history.repository.git("log", *options, between, "--", *folders).decode().splitlines()
+    return pins.repository.git("log", *options, between, "--", *folders).decode().splitlines()
 
 
 def check(found: Application | None, name: str, release: Pin) -> None:
@@ -96,13 +85,18 @@ def check(found: Application | None, name: str, release: Pin) -> None:
         raise Failure(f"{name} does not run {', '.join(missing)} yet", "wait until Argo CD has deployed it")
 
 
+def propose(cluster: Cluster, paths: Paths, name: str, target: str) -> tuple[PullRequest, Pin]:
+    """Open the pull request, and say what it promotes. Raises BadInput, Failure and SettingsError."""
+    with pinning.desk_of(cluster, paths, "--to", target) as desk:
+        source, change = promotion(desk.pins, name, target)
+        running = f"{name}-{source}"
+        check(applications.named(Kubectl(paths), running), running, change.release)
+        return desk.open(change), change.release
+
+
 def _act(arguments: argparse.Namespace) -> int:
     cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
-    with pinning.desk_of(cluster, paths, "--to", arguments.to) as desk:
-        source, change = promotion(desk.history, arguments.app, arguments.to)
-        name = f"{arguments.app}-{source}"
-        check(applications.named(Kubectl(paths), name), name, change.release)
-        pull = desk.open(change)
+    pull, _ = propose(cluster, paths, arguments.app, arguments.to)
     console.out().print(f"#{pull.number} {pull.title}: {pull.url}", markup=False)
     return 0
 

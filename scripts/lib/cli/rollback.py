@@ -3,29 +3,30 @@
 import argparse
 
 from ci import deployments
+from ci.pins import Pins
 from cli import app, console, pinning
 from cli.failure import BadInput
-from cli.pinning import Change, History
+from cli.pinning import Change
 from mlplatform.pin import Pin
 from settings import Paths
 
 SHORTEST = 7
 
 
-def rollback(history: History, name: str, environment: str, to: str | None) -> Change:
+def rollback(pins: Pins, name: str, environment: str, to: str | None) -> Change:
     """What takes an environment back: to the release before the current one, or to the commit that `to` begins.
 
     Raises BadInput where there is none.
     """
-    if deployments.environment_before(history.main, environment) is None:
+    if deployments.environment_before(pins.main, environment) is None:
         raise BadInput(
             f"--environment {environment}: it follows main, which alone says what runs there",
             "revert the merge that brought it, by a pull request: git revert -m 1 COMMIT",
         )
-    current = history.pins.of_main(name, environment)
+    current = pins.of_main(name, environment)
     if current is None:
         raise BadInput(f"{name} is not pinned in {environment}", f"scripts/promote {name} --to {environment}")
-    release = _chosen([one for one in history.earlier(name, environment) if one != current], name, environment, to)
+    release = _chosen([one for one in pins.earlier(name, environment) if one != current], name, environment, to)
     text = (
         f"Merging this has **{environment}** run again what it ran before, manifests and images together.\n\n"
         f"{pinning.table(release, current, environment)}\n\n"
@@ -59,7 +60,7 @@ def _chosen(earlier: list[Pin], name: str, environment: str, to: str | None) -> 
 def _act(arguments: argparse.Namespace) -> int:
     cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
     with pinning.desk_of(cluster, paths, "--environment", arguments.environment) as desk:
-        pull = desk.open(rollback(desk.history, arguments.app, arguments.environment, arguments.to))
+        pull = desk.open(rollback(desk.pins, arguments.app, arguments.environment, arguments.to))
     console.out().print(f"#{pull.number} {pull.title}: {pull.url}", markup=False)
     return 0
 

@@ -17,7 +17,7 @@ from cli.pinning import Change
 from commits import Git
 from mlplatform import pin
 from mlplatform.pin import Pin
-from pinned_app import BASE, DEV, FILES, STAGING, A, B, history, overlay
+from pinned_app import BASE, DEV, FILES, STAGING, A, B, overlay, pins_of
 from runner_harness.forge import Forge, gitea
 
 RUNNING = Application("churn-dev", "dev", "Synced", "Healthy", "", (f"registry.test/churn@{A}",), "", False)
@@ -36,7 +36,7 @@ def change(git: Git, files: dict[str, str]) -> str:
 
 
 def promotion(git: Git, target: str, app: str = "churn") -> Change:
-    return promote.promotion(history(git), app, target)[1]
+    return promote.promotion(pins_of(git), app, target)[1]
 
 
 def merge(git: Git, found: Change) -> None:
@@ -132,7 +132,7 @@ def test_one_pull_request_is_open_and_a_newer_release_takes_its_place(running: F
             closing(forge.connect("gitea", running.url, name, forge.Token(token))) as client,
             pinning.desk(client, remote) as desk,
         ):
-            return desk.open(promote.promotion(desk.history, "churn", "staging")[1])
+            return desk.open(promote.promotion(desk.pins, "churn", "staging")[1])
 
     first = proposed()
     assert first.author == "ml-proposer"

@@ -12,7 +12,7 @@ from cli.failure import BadInput
 from commits import Git
 from mlplatform import pin
 from mlplatform.pin import Pin
-from pinned_app import FILES, A, B, C, history
+from pinned_app import FILES, A, B, C, pins_of
 
 PATH = pin.path("churn", "prod")
 
@@ -40,7 +40,7 @@ def put(git: Git, release: Pin) -> None:
 
 def test_back_is_to_what_ran_before_and_the_gate_admits_it(git: Git) -> None:
     first, second, third = ran(git, A, B, C)
-    found = rollback.rollback(history(git), "churn", "prod", None)
+    found = rollback.rollback(pins_of(git), "churn", "prod", None)
     assert (found.release, found.current) == (second, third)
     assert f"| `churn` | {C[:19]} | {B[:19]} |" in found.text
     main = CommitTree(Repository(git.root), git("rev-parse", "HEAD"))
@@ -48,8 +48,8 @@ def test_back_is_to_what_ran_before_and_the_gate_admits_it(git: Git) -> None:
     head = CommitTree(main.repository, git("rev-parse", "HEAD"))
     assert list(Pins(main.repository, main).problems("churn", "prod", "staging", head)) == []
     # And back again.
-    assert rollback.rollback(history(git), "churn", "prod", None).release == third
-    assert rollback.rollback(history(git), "churn", "prod", first.revision[:7]).release == first
+    assert rollback.rollback(pins_of(git), "churn", "prod", None).release == third
+    assert rollback.rollback(pins_of(git), "churn", "prod", first.revision[:7]).release == first
 
 
 def test_a_commit_that_a_branch_had_is_none_that_ran(git: Git) -> None:
@@ -58,7 +58,7 @@ def test_a_commit_that_a_branch_had_is_none_that_ran(git: Git) -> None:
     ran(git, C)
     put(git, second)
     git.merge("branch")
-    assert rollback.rollback(history(git), "churn", "prod", None).release == first
+    assert rollback.rollback(pins_of(git), "churn", "prod", None).release == first
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_commit_that_a_branch_had_is_none_that_ran(git: Git) -> None:
 def test_what_cannot_be_says_why_and_what_to_do(git: Git, environment: str, to: str | None, problem: str) -> None:
     ran(git, A, B)
     with pytest.raises(BadInput) as raised:
-        rollback.rollback(history(git), "churn", environment, to)
+        rollback.rollback(pins_of(git), "churn", environment, to)
     assert raised.value.message.startswith(problem)
     assert raised.value.fix
 
@@ -81,4 +81,4 @@ def test_what_cannot_be_says_why_and_what_to_do(git: Git, environment: str, to: 
 def test_the_first_release_has_none_before_it(git: Git) -> None:
     ran(git, A)
     with pytest.raises(BadInput, match="prod has run no other release of churn"):
-        rollback.rollback(history(git), "churn", "prod", None)
+        rollback.rollback(pins_of(git), "churn", "prod", None)
