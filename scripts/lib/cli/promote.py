@@ -106,7 +106,7 @@ def main() -> int:
     parser = app.parser(
         "promote",
         "Open the pull request by which an environment gets the release of the one before it.\n"
-        "It is merged as every other: once the gate has passed it and somebody has approved, for prod an owner.",
+        "It is merged as every other: once the gate has passed it and an owner has approved.",
     )
     parser.add_argument("app", metavar="APP", help="a folder of apps/")
     parser.add_argument("--to", required=True, metavar="ENVIRONMENT", help="which environment gets it, such as staging")

@@ -70,7 +70,7 @@ def main() -> int:
     parser = app.parser(
         "rollback",
         "Open the pull request that takes an environment back to a release that it ran before.\n"
-        "It is merged as every other: once the gate has passed it and somebody has approved, for prod an owner.",
+        "It is merged as every other: once the gate has passed it and an owner has approved.",
     )
     parser.add_argument("app", metavar="APP", help="a folder of apps/")
     parser.add_argument("--environment", required=True, metavar="ENVIRONMENT", help="which goes back, such as prod")
