@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from mlplatform.releases import DIGEST, overlay_folder
 
 FILE = "release.yaml"
-_NAME = r"[a-z0-9]+(?:[._:/-]+[a-z0-9]+)*"
-_ENTRY = re.compile(rf"  ({_NAME}): ({DIGEST.pattern})\n")
-_DOCUMENT = re.compile(rf"revision: ([0-9a-f]{{40}})\nimages:(?: {{}}\n|\n((?:{_ENTRY.pattern})+))")
+# Of a file that anybody may have written.
+LIMIT = 64 * 2**10
+# As the ApplicationSet `apps` takes them. Quoted, so that no name and no commit of digits alone is read as a number.
+NAME = re.compile(r"[a-z0-9]+(?:[._:/-]+[a-z0-9]+)*")
+_ENTRY = re.compile(rf'  "({NAME.pattern})": ({DIGEST.pattern})\n')
+_DOCUMENT = re.compile(rf'revision: "([0-9a-f]{{40}})"\nimages:(?: {{}}\n|\n((?:{_ENTRY.pattern})+))')
 
 
 class PinError(ValueError):
@@ -29,9 +32,9 @@ class Pin:
 
     def document(self) -> bytes:
         """The file's content."""
-        entries = "".join(f"  {name}: {digest}\n" for name, digest in sorted(self.images.items()))
+        entries = "".join(f'  "{name}": {digest}\n' for name, digest in sorted(self.images.items()))
         images = f"\n{entries}" if entries else " {}\n"
-        return f"revision: {self.revision}\nimages:{images}".encode()
+        return f'revision: "{self.revision}"\nimages:{images}'.encode()
 
 
 def path(app: str, environment: str) -> str:
@@ -44,6 +47,8 @@ def parse(content: bytes) -> Pin:
 
     Raises `PinError`.
     """
+    if len(content) > LIMIT:
+        raise PinError(f"{len(content)} bytes are more than the {LIMIT} allowed")
     found = _DOCUMENT.fullmatch(content.decode("utf-8", errors="replace"))
     if not found:
         raise PinError("is not as promotion writes it: let scripts/promote write it")

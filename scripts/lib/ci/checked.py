@@ -43,8 +43,10 @@ class Difference:
             return False
 
     def unjudged(self) -> str | None:
-        """A path of an overlay of which more than digests differ: no test says what that deploys."""
-        return next((path for path in self.changed if is_of_overlay(path) and not self.is_digest(path)), None)
+        """A path of an overlay of which more than digests differ: no test says what that deploys. The gate judges
+        pins."""
+        own = (path for path in self.changed if is_of_overlay(path) and not plan.is_pin(path))
+        return next((path for path in own if not self.is_digest(path)), None)
 
     def plan(self) -> Plan:
         """What it needs."""

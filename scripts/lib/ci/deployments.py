@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ci import manifests
-from ci.document import DocumentError, mapping, parse_yaml, texts
+from ci.document import mapping, parse_yaml, texts
 from ci.git import Repository
 from ci.manifests import Content
 from ci.tree import LinkedTree, Tree
-from mlplatform import pin, releases
+from mlplatform import checkout, pin, releases
 from mlplatform.evaluation.declaration import Kind
 from mlplatform.evaluation.scope import Ask
 
@@ -35,11 +35,13 @@ class Known:
     Attributes:
         is_released: whether a release has published the digest of the app: (app, digest).
         was_deployed: whether main has had the digest in the folder before: (folder, digest).
+        deployed: the digests that main has an environment run: (app, environment).
         pin_problems: why the head's pin must not be merged: (app, environment, the environment before).
     """
 
     is_released: Callable[[str, str], bool]
     was_deployed: Callable[[str, str], bool]
+    deployed: Callable[[str, str], frozenset[str]]
     pin_problems: Callable[[str, str, str | None], Iterable[str]] = lambda *_: ()
 
 
@@ -68,14 +70,14 @@ def judge(changed: Sequence[str], head: LinkedTree, main: Tree, known: Known) ->
         known: what main's past and the releases say.
 
     Raises:
-        DocumentError: a cluster's file cannot be read.
+        DocumentError: a cluster's file, or main's pin of an environment, cannot be read.
     """
     links = [
         f"{path}: links are not followed: put the folder itself there"
         for path in changed
         if ABOVE.fullmatch(path) and path in head.links(path)
     ]
-    unclear: list[str] = []
+    unclear = list(altered(head, changed))
     refused: list[str] = []
     asks: list[Ask] = []
     for app, environment in sorted({(match[1], match[2]) for path in changed if (match := OVERLAY.fullmatch(path))}):
@@ -86,7 +88,7 @@ def judge(changed: Sequence[str], head: LinkedTree, main: Tree, known: Known) ->
             environment,
             wanted.digests | _anywhere(head, app, environment),
             current.digests,
-            None if before is None else _deployed(main, app, before),
+            None if before is None else known.deployed(app, before),
             wanted.elsewhere,
         )
         found = releases.judge(
@@ -95,16 +97,25 @@ def judge(changed: Sequence[str], head: LinkedTree, main: Tree, known: Known) ->
             lambda digest, folder=overlay.folder: known.was_deployed(folder, digest),  # type: ignore[misc]
         )
         unclear += _unclear(overlay, head, wanted, current)
-        try:
+        if pin.path(app, environment) in changed:
             refused += known.pin_problems(app, environment, before)
-        except DocumentError as error:
-            refused.append(str(error))
         refused += found.refused
         asks += [
             Ask(f"{overlay.folder} ({image})", Kind.UNKNOWN, "no release of this platform published it")
             for image in found.foreign
         ]
     return Findings((*links, *unclear, *refused), tuple(asks))
+
+
+def altered(tree: Tree, paths: Iterable[str]) -> Iterator[str]:
+    """Why Argo CD's checkout may differ from what a commit holds: a sentence for each of the paths that make it so."""
+    for path in paths:
+        concerns = path == checkout.FILE or (path.startswith("apps/") and path.endswith(f"/{checkout.FILE}"))
+        if concerns and (attribute := checkout.altering(tree.read(path) or b"")):
+            yield (
+                f"{path}: {attribute}: what is deployed must be what was reviewed: set it in a {checkout.FILE} of the"
+                " folder that needs it, outside of apps/"
+            )
 
 
 def was_deployed(repository: Repository, main: str, folder: str, digest: str) -> bool:
@@ -129,13 +140,6 @@ def _unclear(overlay: releases.Overlay, head: LinkedTree, wanted: Content, curre
         for name in sorted(given_up & manifests.names_in_base(head, overlay.app)):
             where = f"{folder}/{manifests.FILE}: images"
             yield f"{where}: {name} has lost its digest, and the base names it without: give it one"
-
-
-def _deployed(main: Tree, app: str, environment: str) -> frozenset[str]:
-    """The digests that main has an environment run."""
-    return manifests.read(main, app, environment).digests | releases.digests(
-        main.read(pin.path(app, environment)) or b""
-    )
 
 
 def _anywhere(tree: Tree, app: str, environment: str) -> frozenset[str]:

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ci.document import DocumentError, mapping, parse_manifests, resolve, sequence, texts
+from ci.document import DocumentError, mapping, parse_manifests, parse_yaml, resolve, sequence, texts
 from ci.tree import Tree
 from mlplatform import pin
 from mlplatform.releases import DIGEST, has_registry, overlay_folder
 
 FILE = "kustomization.yaml"
+# By which names kustomize finds it.
+FILES = (FILE, "kustomization.yml", "Kustomization")
 # Of the project's own services, whose images are facts of the cluster.
 PLATFORM = "platform"
 # Keys of kustomize's that bring in nothing but what is looked at here.
@@ -83,6 +85,38 @@ def names_in_base(tree: Tree, app: str) -> frozenset[str]:
                 continue
             found |= {image for image in _images(documents) if isinstance(image, str) and _BY_NAME.fullmatch(image)}
     return frozenset(found)
+
+
+def shared(tree: Tree, app: str) -> list[str]:
+    """The folders from which what an app's environments share is made: its base, and those that this one or one of them
+    names. Raises `DocumentError`."""
+    found: set[str] = set()
+    left = [f"apps/{app}/base"]
+    while left:
+        folder = left.pop()
+        found.add(folder)
+        left += sorted(_named(tree, folder) - found)
+    return sorted(found)
+
+
+def _named(tree: Tree, folder: str) -> set[str]:
+    """The folders that a kustomization names, in whichever list."""
+    content = next((text for name in FILES if (text := tree.read(f"{folder}/{name}")) is not None), None)
+    if content is None:
+        raise DocumentError(f"{folder}/{FILE}: is missing")
+    lists = (
+        value for value in mapping(parse_yaml(content, f"{folder}/{FILE}"), folder).values() if isinstance(value, list)
+    )
+    found = set()
+    for entry in (one for value in lists for one in value if isinstance(one, str)):
+        try:
+            path = resolve(folder, entry, folder)
+        except DocumentError:
+            # It lies elsewhere, in another repository.
+            continue
+        if any(tree.read(f"{path}/{name}") is not None for name in FILES):
+            found.add(path)
+    return found
 
 
 def _images(value: Any) -> Iterator[Any]:
@@ -188,6 +222,9 @@ class _Reading:
         path = resolve(self.folder, entry, where)
         if path not in self.files:
             raise DocumentError(f"{where}: {entry!r} is no file of {self.folder}: take ../../base and files beside it")
+        if any(part.startswith(".") for part in path.removeprefix(f"{self.folder}/").split("/")):
+            # Argo CD takes .argocd-source.yaml for parameters of its own.
+            raise DocumentError(f"{path}: some read what begins with a dot unasked: give it another name")
         self.used.add(path)
         return path
 

@@ -119,9 +119,10 @@ class Job:
             return deployments.was_deployed(self.repository, review.main.commit, folder, digest)
 
         def pin_problems(app: str, environment: str, before: str | None) -> Iterator[str]:
-            return pins.Pins(self.repository, review.main).problems(app, environment, before, review.tree)
+            return past.problems(app, environment, before, review.tree)
 
-        known = deployments.Known(is_released, was_deployed, pin_problems)
+        past = pins.Pins(self.repository, review.main)
+        known = deployments.Known(is_released, was_deployed, past.digests, pin_problems)
         try:
             return deployments.judge(changed, review.tree, review.main, known)
         except Unacceptable as error:

@@ -106,6 +106,11 @@ def is_ignored(path: str) -> bool:
     return any(_expression(pattern).fullmatch(path) for pattern in IGNORED)
 
 
+def is_pin(path: str) -> bool:
+    """Whether a path is that of an environment's release."""
+    return _expression(PINS).fullmatch(path) is not None
+
+
 def _of_tests(path: str) -> Targets:
     """A test is run; what tests share may concern each of them, what lies beside them those of its area."""
     parts = path.split("/")

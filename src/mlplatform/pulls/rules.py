@@ -45,6 +45,10 @@ OWNED = (
     "apps/bot/",
     "apps/runner-controller/",
     "**/.dvc/config",
+    # Why a checkout may hold something else than the commit that was reviewed.
+    "**/.gitattributes",
+    ".gitmodules",
+    ".lfsconfig",
     # What rules the gate: how a model is measured. On what it is measured, the gate itself asks an owner, unless rows
     # were only added to it.
     "ml/evaluation.yaml",

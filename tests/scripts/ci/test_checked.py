@@ -92,6 +92,11 @@ def test_b6_what_trainings_and_deployments_change_starts_no_job_and_waits_for_no
     project.run(found[REPORT][0])
     assert status(project, pull.head_sha) == NOTHING
 
+    # The gate judges it; who approves is the rules' matter.
+    pull = project.propose("pin", {"apps/x/overlays/staging/release.yaml": "revision: main\n"})
+    project.run(waiting(project, REPORT)[REPORT][0])
+    assert status(project, pull.head_sha) == NOTHING
+
     pull = project.propose("patch", {"apps/x/overlays/dev/kustomization.yaml": overlay("b") + "patches: []\n"})
     found = waiting(project, REPORT)
     assert list(found) == [REPORT]

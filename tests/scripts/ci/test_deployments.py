@@ -1,5 +1,6 @@
 """What the gate reads of overlays: which digests are new, which environment comes before, and what it cannot tell."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from ci import deployments
+from ci import deployments, manifests
 from ci.document import DocumentError
 from ci.git import Repository
 from ci.tree import CommitTree
 from commits import Git
+from mlplatform import pin
 
 OLD, NEW = (f"sha256:{letter * 64}" for letter in "ab")
 CLUSTERS = {"clusters/local/cluster.yaml": "stages: [dev, staging, prod]\n", "clusters/dev/cluster.yaml": "name: dev\n"}
 DEV, STAGING = (f"apps/churn/overlays/{stage}/kustomization.yaml" for stage in ("dev", "staging"))
 CACHE = "quay.io/brand/cache"
+NOTHING_KNOWN = deployments.Known(lambda *_: False, lambda *_: False, lambda *_: frozenset())
 BASE = {"apps/churn/base/deployment.yaml": "spec: {containers: [{name: churn, image: churn}]}\n"}
 
 
@@ -49,7 +52,9 @@ def judge(changed: dict[str, str], main: dict[str, str], deployed: str = "") -> 
         Files({**before, **changed}),
         Files(before),
         deployments.Known(
-            lambda app, digest: (app, digest) == ("churn", NEW), lambda folder, digest: digest == deployed
+            lambda app, digest: (app, digest) == ("churn", NEW),
+            lambda folder, digest: digest == deployed,
+            lambda app, environment: manifests.read(Files(before), app, environment).digests,
         ),
     )
 
@@ -265,8 +270,45 @@ def test_what_touches_no_overlay_is_not_looked_at() -> None:
 def test_a_removed_overlay_deploys_nothing() -> None:
     main = {**CLUSTERS, STAGING: overlay(OLD)}
     head = Files(dict(CLUSTERS))
-    found = deployments.judge([STAGING], head, Files(main), deployments.Known(lambda *_: False, lambda *_: False))
+    found = deployments.judge([STAGING], head, Files(main), NOTHING_KNOWN)
     assert found == deployments.Findings()
+
+
+@pytest.mark.parametrize("path", [".gitattributes", "apps/.gitattributes", "apps/churn/overlays/dev/.gitattributes"])
+def test_what_makes_a_checkout_differ_from_the_commit_is_refused(path: str) -> None:
+    """Argo CD reads a checkout, the gate a commit."""
+    [problem, *_] = problems({path: "# Ours.\n*.yaml working-tree-encoding=UTF-16LE\n"}, {})
+    assert problem.startswith(f"{path}: working-tree-encoding=UTF-16LE: what is deployed must be what was reviewed")
+
+
+@pytest.mark.parametrize(
+    "files", [{".gitattributes": "*.sh text eol=lf\n"}, {"docs/.gitattributes": "*.png filter=lfs\n"}]
+)
+def test_attributes_that_alter_nothing_that_is_deployed_may_be_set(files: dict[str, str]) -> None:
+    assert problems(files, {}) == []
+
+
+@pytest.mark.parametrize("name", [".argocd-source.yaml", ".hidden/x.yaml"])
+def test_a_file_that_some_read_unasked_is_refused_where_it_is_named_too(name: str) -> None:
+    text = overlay(NEW, f"configMapGenerator: [{{name: x, files: [a={name}]}}]\n")
+    path = f"apps/churn/overlays/dev/{name}"
+    [problem] = problems({DEV: text, path: f"kustomize: {{images: ['churn=evil.test/x@{OLD}']}}\n"}, {})[:1]
+    assert problem == f"{path}: some read what begins with a dot unasked: give it another name"
+
+
+def test_pins_are_looked_at_only_where_the_change_touches_them() -> None:
+    """A branch that is older than a pin lacks it, and takes nothing away."""
+    asked: list[tuple[str, str, str | None]] = []
+
+    def pin_problems(app: str, environment: str, before: str | None) -> list[str]:
+        asked.append((app, environment, before))
+        return ["no"]
+
+    known = dataclasses.replace(NOTHING_KNOWN, pin_problems=pin_problems)
+    main, head = Files({**CLUSTERS, STAGING: overlay(OLD)}), Files({**CLUSTERS, STAGING: overlay(OLD, "# x\n")})
+    assert deployments.judge([STAGING], head, main, known).refused == ()
+    assert deployments.judge([pin.path("churn", "staging")], head, main, known).refused == ("no",)
+    assert asked == [("churn", "staging", "dev")]
 
 
 def test_the_environment_before() -> None:
@@ -301,9 +343,7 @@ def test_s20_a_link_takes_no_overlays_place(git: Git, place: str) -> None:
     target.symlink_to(os.path.relpath(hidden / "kustomization.yaml" if target.suffix else hidden, target.parent))
     head, repository = git.commit(), Repository(git.root)
     trees = CommitTree(repository, head), CommitTree(repository, main)
-    found = deployments.judge(
-        repository.changed(main, head), *trees, deployments.Known(lambda *_: True, lambda *_: True)
-    ).refused
+    found = deployments.judge(repository.changed(main, head), *trees, NOTHING_KNOWN).refused
     assert found
     assert found[0].startswith(f"{place}: links are not followed")
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from ci.document import DocumentError
 from ci.git import Repository
 from ci.pins import Pins
 from ci.tree import CommitTree
 from commits import Git
 from mlplatform import pin
 from mlplatform.pin import Pin
-from pinned_app import BASE, DEV, FILES, PROD, STAGING, A, B, overlay
+from pinned_app import BASE, DEV, FILES, PROD, STAGING, A, B, C, overlay
 
 BEFORE = {"dev": None, "staging": "dev", "prod": "staging"}
 
@@ -72,6 +73,71 @@ def test_a_base_that_only_main_has_so_far_is_another_release(git: Git) -> None:
     assert problems(git, "prod", pinned(first)) == []
     promote(git, "staging", pinned(second))
     assert problems(git, "prod", pinned(second)) == []
+
+
+def test_an_overlay_that_main_has_changed_since_does_not_come_back_with_an_older_commit(git: Git) -> None:
+    """It may have been withdrawn, and the environment never ran it."""
+    old = change(git, {STAGING: "resources: [../../base]\nreplicas: [{name: churn, count: 9}]\n"})
+    new = change(git, {STAGING: FILES[STAGING]})
+    [problem] = problems(git, "staging", pinned(old))
+    assert f"{old[:10]} has another apps/churn/overlays/staging than main" in problem
+    assert problems(git, "staging", pinned(new)) == []
+    promote(git, "staging", pinned(old))
+    change(git, {pin.path("churn", "staging"): pinned(new).decode()})
+    assert problems(git, "staging", pinned(old)) == []
+
+
+def test_whatever_folder_a_base_takes_is_part_of_the_release(git: Git) -> None:
+    base = {BASE: "resources: [../common, ../../common]\n"}
+    common = {"apps/churn/common/kustomization.yaml": "resources: []\n", "apps/common/kustomization.yml": "{}\n"}
+    first = change(git, base | common)
+    promote(git, "staging", pinned(first))
+    for path in (*common, "apps/common/x.yaml"):
+        later = change(git, {path: "namePrefix: x-\n"})
+        assert "staging does not run this release" in problems(git, "prod", pinned(later))[0]
+    assert problems(git, "prod", pinned(first)) == []
+
+
+def test_a_base_that_is_not_there_is_named(git: Git) -> None:
+    git("rm", "--quiet", "-r", "apps/churn/base")
+    change(git, {"apps/churn/ba se/kustomization.yaml": "{}\n"})
+    [problem] = problems(git, "staging", pinned(git("rev-parse", "HEAD")))
+    assert problem.endswith("apps/churn/base/kustomization.yaml: is missing")
+
+
+def test_a_commit_whose_checkout_is_not_what_it_holds_is_not_pinned(git: Git) -> None:
+    """Such a one may have come to main before there was a rule against it."""
+    early = change(git, {"apps/churn/.gitattributes": "*.yaml ident\n"})
+    git("rm", "--quiet", "apps/churn/.gitattributes")
+    change(git, {"README.md": "x"})
+    [problem] = problems(git, "staging", pinned(early))
+    assert f"at {early[:10]}, apps/churn/.gitattributes: ident" in problem
+
+
+def test_an_image_that_only_the_later_overlay_lists_has_no_registry_there(git: Git) -> None:
+    at = change(git, {STAGING: f"resources: [../../base]\nimages: [{{name: worker, digest: '{B}'}}]\n"})
+    [problem] = problems(git, "staging", pinned(at))
+    assert "names the image worker, and dev has none of this name: list it there too" in problem
+
+
+def test_what_an_environment_got_past_the_gate_does_not_come_back_by_it(git: Git) -> None:
+    first = git("rev-parse", "HEAD")
+    promote(git, "staging", pinned(first, C))
+    promote(git, "staging", pinned(first))
+    [problem] = problems(git, "staging", pinned(first, C))
+    assert f"churn@{C[:19]} never ran in dev" in problem
+
+
+def test_an_environment_runs_what_its_pin_names_and_its_overlay_had_then(git: Git) -> None:
+    beside = f"patches: [{{patch: '[{{op: add, path: /x, value: {{image: \"x@{C}\"}}}}]'}}]\n"
+    first = change(git, {STAGING: FILES[STAGING] + beside})
+    promote(git, "staging", pinned(first))
+    change(git, {STAGING: FILES[STAGING]})
+    repository = Repository(git.root)
+    pins = Pins(repository, CommitTree(repository, git("rev-parse", "HEAD")))
+    assert pins.digests("churn", "staging") == {A, C}
+    assert pins.digests("churn", "dev") == {A}
+    assert pins.digests("churn", "prod") == frozenset()
 
 
 def test_what_dev_no_longer_runs_does_not_come_to_staging(git: Git) -> None:
@@ -144,8 +210,12 @@ def test_what_is_no_pin_is_refused_and_what_main_has_is_left_alone(git: Git) -> 
     assert problems(git, "staging", "revision: main\n") == []
 
 
-def test_an_image_that_no_pin_carries_is_named(git: Git) -> None:
-    change(git, {DEV: f"resources: [../../base]\nimages: [{{name: x, newName: y.test/x, digest: '{A}'}}]\n"})
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [("name: x, newName: y.test/x", "x has a newName, which no pin carries"), ("name: Churn", "Churn: no pin carries")],
+)
+def test_an_image_that_no_pin_carries_is_named(git: Git, entry: str, problem: str) -> None:
+    change(git, {DEV: f"resources: [../../base]\nimages: [{{{entry}, digest: '{A}'}}]\n"})
     repository = Repository(git.root)
-    with pytest.raises(Exception, match="x has a newName, which no pin carries"):
+    with pytest.raises(DocumentError, match=problem):
         Pins(repository, CommitTree(repository, git("rev-parse", "HEAD"))).runs("churn", "dev")
