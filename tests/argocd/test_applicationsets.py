@@ -57,10 +57,14 @@ OVERLAYS["apps/several/overlays/dev"] = yaml.safe_dump(
 )
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 PIN = Pin(REVISION, {"classifier": DIGESTS[0], "quay.io/brand/cache": DIGESTS[1]})
+# Its base names its image by digest, so no overlay lists it; and a commit of digits alone is still a text.
+NUMBER = Pin("1" * 40, {"8": DIGESTS[0]})
+OVERLAYS["apps/counted/overlays/staging/release.yaml"] = NUMBER.document().decode()
 OVERLAYS |= {f"apps/classifier/overlays/{stage}/release.yaml": PIN.document().decode() for stage in ("staging", "prod")}
 EXPECTED = {
     "classifier-dev": ("apps", "apps/classifier/overlays/dev", "dev"),
     "classifier-staging": ("apps", "apps/classifier/overlays/staging", "staging"),
+    "counted-staging": ("apps", "apps/counted/overlays/staging", "staging"),
     "digits-dev": ("apps", "apps/digits/overlays/dev", "dev"),
     "several-dev": ("apps", "apps/several/overlays/dev", "dev"),
     "runner-controller": ("platform", "apps/runner-controller/overlays/platform", "runner-controller"),
@@ -94,7 +98,12 @@ def test_the_applications_are_these(generated: Applications) -> None:
 
 def test_the_first_stage_follows_main_and_the_next_its_pin(generated: Applications) -> None:
     revisions = {name: item["spec"]["source"]["targetRevision"] for name, item in generated.items()}
-    assert revisions == {name: REVISION if name == "classifier-staging" else "main" for name in EXPECTED}
+    pins = {"classifier-staging": REVISION, "counted-staging": NUMBER.revision}
+    assert revisions == {name: pins.get(name, "main") for name in EXPECTED}
+    assert generated["counted-staging"]["spec"]["source"]["kustomize"]["images"] == [
+        f"8={REGISTRY}/8@{DIGESTS[0]}",
+        f"counted={REGISTRY}/counted@*",
+    ]
     assert generated["classifier-staging"]["spec"]["source"]["kustomize"]["images"] == [
         f"classifier={REGISTRY}/classifier@{DIGESTS[0]}",
         f"quay.io/brand/cache=quay.io/brand/cache@{DIGESTS[1]}",
@@ -116,8 +125,10 @@ def test_what_is_no_pin_deploys_nothing_else(argo: Argo, generated: Applications
 
     def settled() -> bool:
         source = argo.applications()["digits-staging"]["spec"]["source"]
-        wanted = REVISION if REVISION in text else "release.yaml-has-no-revision"
-        return bool(source["targetRevision"] == wanted) and not source.get("kustomize", {}).get("images")
+        wanted = REVISION if REVISION in text else "0" * 40
+        return bool(source["targetRevision"] == wanted) and source["kustomize"]["images"] == [
+            f"digits={REGISTRY}/digits@*"
+        ]
 
     eventually(settled, "the Application is as the file says", 60)
     assert spec["destination"] == {"server": "https://kubernetes.default.svc", "namespace": "staging"}

@@ -79,7 +79,8 @@ def images_by_application(workloads: list[dict[str, Any]]) -> dict[str, tuple[st
     for one in workloads:
         name, separator, _ = one["metadata"].get("annotations", {}).get(_TRACKING, "").partition(":")
         if separator:
-            containers = one["spec"]["template"]["spec"]["containers"]
+            pod = one["spec"]["template"]["spec"]
+            containers = (*pod["containers"], *pod.get("initContainers", ()))
             found.setdefault(name, set()).update(container["image"] for container in containers)
     return {name: tuple(sorted(images)) for name, images in found.items()}
 

@@ -46,19 +46,22 @@ def test_what_went_wrong_is_kept() -> None:
 
 
 def test_images_are_those_that_an_applications_workloads_ask_for() -> None:
-    def workload(tracking: str | None, *images: str) -> dict[str, Any]:
+    def workload(tracking: str | None, *images: str, first: str = "") -> dict[str, Any]:
         annotations = {"argocd.argoproj.io/tracking-id": tracking} if tracking else {}
-        containers = [{"image": image} for image in images]
-        return {"metadata": {"annotations": annotations}, "spec": {"template": {"spec": {"containers": containers}}}}
+        pod: dict[str, Any] = {"containers": [{"image": image} for image in images]}
+        if first:
+            pod["initContainers"] = [{"image": first}]
+        return {"metadata": {"annotations": annotations}, "spec": {"template": {"spec": pod}}}
 
     found = applications.images_by_application(
         [
             workload("classifier-dev:apps/Deployment:dev/classifier", "c@sha256:1", "sidecar"),
             workload("classifier-dev:apps/Deployment:dev/other", "c@sha256:1"),
+            workload("init-dev:apps/Deployment:dev/init", "main", first="before"),
             workload(None, "not of any"),
         ]
     )
-    assert found == {"classifier-dev": ("c@sha256:1", "sidecar")}
+    assert found == {"classifier-dev": ("c@sha256:1", "sidecar"), "init-dev": ("before", "main")}
 
 
 def test_one_that_is_to_look_again_says_so() -> None:
