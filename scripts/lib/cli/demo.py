@@ -28,6 +28,7 @@ def report(runner: Runner, loop: Loop, pages: list[Link]) -> dict[str, Any]:
         "image": {"reference": loop.reference, "digest": loop.digest},
         "metrics": loop.metrics,
         "prediction": loop.prediction,
+        "promotions": loop.promotions,
         "urls": {page.name: page.url for page in pages},
     }
 
@@ -35,8 +36,9 @@ def report(runner: Runner, loop: Loop, pages: list[Link]) -> dict[str, Any]:
 def _act(arguments: argparse.Namespace) -> int:
     target = _writable(arguments.report)
     cluster, paths = app.cluster(arguments.cluster), Paths.from_environment()
-    if arguments.to and arguments.to not in cluster.stages:
-        raise BadInput(f"--to {arguments.to}: no such environment", f"choose of {', '.join(cluster.stages)}")
+    if arguments.to and arguments.to not in cluster.stages[1:]:
+        known = ", ".join(cluster.stages[1:])
+        raise BadInput(f"--to {arguments.to}: no environment to promote to", f"choose of {known}")
     with lock.held("demo"):
         if arguments.up:
             setup, runner = up.set_up(cluster, "demo")

@@ -57,7 +57,7 @@ class Loop:
     """Main's params.yaml and the contents that were proposed before -> the params.yaml to propose."""
     training: PullRequest | None = None
     deployment: PullRequest | None = None
-    promotions: list[PullRequest] = field(default_factory=list)
+    promotions: list[dict[str, Any]] = field(default_factory=list)
     merged: str = ""
     deployed: str = ""
     merged_at: float = 0.0
@@ -89,16 +89,18 @@ class Loop:
             ("predict", "Ask the deployed model", self.predict),
         ]
         stages = self.cluster.stages
-        for stage in stages[1 : stages.index(to) + 1] if to else ():
+        promoted = stages[1 : stages.index(to) + 1] if to else ()
+        for stage in promoted:
             parts.append(
                 (stage, f"Promote to {stage}: approved, merged, deployed, asked", partial(self.promote, stage))
             )
         steps: list[Step] = []
         after: tuple[str, ...] = ()
         for name, title, action in parts:
-            steps.append(
-                Step(name, title, action, after=after, fix="run scripts/demo again: it opens a new pull request")
-            )
+            fix = "run scripts/demo again: it opens a new pull request"
+            if name in promoted:
+                fix = f"scripts/promote {APP} --to {name} goes on from here; scripts/demo again begins anew"
+            steps.append(Step(name, title, action, after=after, fix=fix))
             after = (name,)
         return steps
 
@@ -181,12 +183,12 @@ class Loop:
 
     def promote(self, stage: str, context: Context) -> str:
         """Have an environment run what the one before it runs: by pull request, approved and merged by the bot."""
-        pull, release = promote.propose(self.cluster, self.paths, APP, stage)
-        context.say(f"{pull.url}  {pull.title}")
-        pull, _ = self._merge(context, self._await_gate(context, pull))
-        self.promotions.append(pull)
+        proposal, release = promote.propose(self.cluster, self.paths, APP, stage)
+        context.say(f"{proposal.pull.url}  {proposal.pull.title}")
+        pull, _ = self._merge(context, self._await_gate(context, proposal.pull))
         said = self._deployed(context, stage, release.revision)
-        self._ask(context, stage)
+        prediction, _ = self._ask(context, stage)
+        self.promotions.append({"environment": stage, "pull_request": pull.number, "prediction": prediction})
         return f"#{pull.number}, {said}"
 
     def _deployed(self, context: Context, stage: str, revision: str = "") -> str:
@@ -219,16 +221,17 @@ class Loop:
 
     def predict(self, context: Context) -> str:
         """Send the first held-out image to the deployed model. Raises Failure when the answer is not a prediction."""
-        return self._ask(context, self.stage)
+        self.prediction, said = self._ask(context, self.stage)
+        return said
 
-    def _ask(self, context: Context, stage: str) -> str:
+    def _ask(self, context: Context, stage: str) -> tuple[dict[str, Any], str]:
+        """What an environment's model says of a held-out image: for the report, and in a sentence."""
         address = self.address(stage)
         with tempfile.TemporaryDirectory() as folder:
             png, label = self._held_out(context, Path(folder))
         answer = predict(address, png)
-        self.prediction = {"expected": label, "label": answer["label"], "probability": answer["probability"]}
-        self.prediction["model_digest"] = answer["model_digest"]
-        return f"expected {label}, got {answer['label']} with probability {answer['probability']:.3f}"
+        found = {"expected": label, **{key: answer[key] for key in ("label", "probability", "model_digest")}}
+        return found, f"expected {label}, got {answer['label']} with probability {answer['probability']:.3f}"
 
     def address(self, stage: str = "") -> str:
         """Where the deployed model answers, in the first environment where none is named. Raises Failure."""
@@ -242,8 +245,9 @@ class Loop:
 
     def pull_requests(self) -> list[dict[str, Any]]:
         """What the report says of them."""
-        opened = (self.training, self.deployment, *self.promotions)
-        pulls = [self.member.pull_request(pull.number) for pull in opened if pull]
+        opened = [pull.number for pull in (self.training, self.deployment) if pull]
+        opened += [one["pull_request"] for one in self.promotions]
+        pulls = [self.member.pull_request(number) for number in opened]
         return [{"number": one.number, "title": one.title, "url": one.url, "merged": one.merged} for one in pulls]
 
     def _clone(self) -> "Clone":

@@ -42,6 +42,7 @@ def test_the_report_has_the_agreed_form(cluster: Cluster, tmp_path: Path) -> Non
     assert document["image"] == {"reference": "registry/classifier@sha256:1", "digest": "sha256:1"}
     assert document["metrics"] == {"baseline": None, "candidate": None}
     assert document["prediction"] == {"expected": 4, "label": 4, "probability": 0.99}
+    assert document["promotions"] == []
     assert document["urls"] == {"forge": "http://f"}
 
 
@@ -53,9 +54,7 @@ def test_a_report_needs_a_folder_that_is_there(tmp_path: Path) -> None:
             demo._writable(str(wrong))
 
 
-@pytest.mark.parametrize(
-    ("to", "more"), [("", []), ("dev", []), ("staging", ["staging"]), ("prod", ["staging", "prod"])]
-)
+@pytest.mark.parametrize(("to", "more"), [("", []), ("staging", ["staging"]), ("prod", ["staging", "prod"])])
 def test_a_release_is_promoted_as_far_as_asked(cluster: Cluster, tmp_path: Path, to: str, more: list[str]) -> None:
     loop = Loop(cluster, Paths(tmp_path, tmp_path), cast(Forge, OneForge()), lambda text, tried: text)
     steps = loop.steps(to)

@@ -5,11 +5,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import forge
 from ci.git import Remote
+from ci.tree import CommitTree
 from cli import pinning, promote
 from cli.applications import Application
 from cli.failure import BadInput, Failure
@@ -17,10 +19,8 @@ from cli.pinning import Change
 from commits import Git
 from mlplatform import pin
 from mlplatform.pin import Pin
-from pinned_app import BASE, DEV, FILES, STAGING, A, B, overlay, pins_of
+from pinned_app import BASE, DEV, FILES, PROD, STAGING, A, B, overlay, pins_of
 from runner_harness.forge import Forge, gitea
-
-RUNNING = Application("churn-dev", "dev", "Synced", "Healthy", "", (f"registry.test/churn@{A}",), "", False)
 
 
 @pytest.fixture
@@ -74,10 +74,12 @@ def test_whatever_an_environment_would_run_differently_is_promoted(git: Git, fil
     [
         ("churn", "dev", "--to dev: it follows main"),
         ("churn", "prod", "churn does not run in staging"),
+        ("chrun", "staging", "chrun: main has no apps/chrun/overlays/"),
         ("other", "staging", "apps/other/overlays/staging/kustomization.yaml: main has no such file"),
     ],
 )
 def test_what_cannot_be_promoted_says_why(git: Git, app: str, target: str, problem: str) -> None:
+    change(git, {"apps/other/overlays/dev/kustomization.yaml": "resources: [../../base]\n"})
     with pytest.raises(BadInput) as raised:
         promotion(git, target, app)
     assert raised.value.message.startswith(problem)
@@ -85,30 +87,84 @@ def test_what_cannot_be_promoted_says_why(git: Git, app: str, target: str, probl
 
 
 @pytest.mark.parametrize(
-    ("found", "problem"),
+    ("changes", "problem"),
     [
         (None, "there is no Application churn-dev"),
-        (dataclasses.replace(RUNNING, health="Degraded", message="crash loop"), "is Synced, Degraded crash loop"),
-        (dataclasses.replace(RUNNING, sync="OutOfSync"), "is OutOfSync, Healthy"),
-        (dataclasses.replace(RUNNING, images=(f"registry.test/churn@{B}",)), "does not run churn@sha256:aaaa"),
+        ({"health": "Degraded", "message": "crash loop"}, "is Synced, Degraded crash loop"),
+        ({"sync": "OutOfSync"}, "is OutOfSync, Healthy"),
+        ({"refreshing": True}, "is compared with git, before Synced, Healthy"),
+        ({"images": (f"registry.test/churn@{B}",)}, "does not run churn@sha256:aaaa"),
+        ({"revision": "0" * 40}, "does not run main's"),
+        ({"revision": "before"}, "does not run main's"),
     ],
 )
-def test_only_what_runs_well_is_promoted(git: Git, found: Application | None, problem: str) -> None:
-    release = promotion(git, "staging").release
-    promote.check(RUNNING, "churn-dev", release)
+def test_only_what_runs_well_is_promoted(git: Git, changes: dict[str, Any] | None, problem: str) -> None:
+    before = git("rev-parse", "HEAD")
+    at = change(git, {BASE: "resources: []\nnamePrefix: x-\n"})
+    running = Application("churn-dev", "dev", "Synced", "Healthy", at, (f"registry.test/churn@{A}",), "", False)
+    # A commit that changes nothing of the app: Argo CD need not have seen it.
+    change(git, {"README.md": "x"})
+    promote.check(pins_of(git), running, "churn", "dev")
+    if changes and changes.get("revision") == "before":
+        changes = {"revision": before}
+    found = None if changes is None else dataclasses.replace(running, **changes)
     with pytest.raises(Failure, match=problem):
-        promote.check(found, "churn-dev", release)
+        promote.check(pins_of(git), found, "churn", "dev")
+
+
+def test_a_change_of_a_later_overlay_alone_is_promoted_with_the_release_that_is_there(git: Git) -> None:
+    merge(git, promotion(git, "staging"))
+    merge(git, promotion(git, "prod"))
+    change(git, {"apps/churn/overlays/staging/x.md": "nothing of prod"})
+    last = change(git, {PROD: f"{FILES[PROD]}replicas: [{{name: churn, count: 3}}]\n"})
+    # What dev gets after it is none of it.
+    change(git, {DEV: overlay(B)})
+    found = promotion(git, "prod")
+    assert found.release == Pin(last, {"churn": A})
+    main = pins_of(git)
+    git.write({pin.path("churn", "prod"): found.release.document().decode()})
+    head = CommitTree(main.repository, git.commit())
+    assert list(main.problems("churn", "prod", "staging", head)) == []
+
+
+def test_an_overlay_that_changed_after_a_base_that_staging_lacks_waits_for_staging(git: Git) -> None:
+    merge(git, promotion(git, "staging"))
+    change(git, {BASE: "resources: []\nnamePrefix: x-\n"})
+    change(git, {PROD: f"{FILES[PROD]}replicas: [{{name: churn, count: 3}}]\n"})
+    with pytest.raises(BadInput) as raised:
+        promotion(git, "prod")
+    assert raised.value.message.startswith("main changed apps/churn/overlays/prod after what staging runs")
+    assert raised.value.fix.startswith("promote churn to staging first")
+    merge(git, promotion(git, "staging"))
+    assert promotion(git, "prod").release.revision == promotion(git, "prod").release.revision
+
+
+def test_a_branch_is_of_one_app_in_one_environment(git: Git) -> None:
+    """Not of the app `churn-staging` too."""
+    found = promotion(git, "staging")
+    assert found.branch == f"promote/churn/staging/{found.release.revision[:10]}"
+    back = dataclasses.replace(found, kind="rollback")
+    assert found.is_superseded("promote/churn/staging/0123456789")
+    assert not found.is_superseded("promote/churn/prod/0123456789")
+    assert not found.is_superseded("promote/churn-staging/x/0123456789")
+    assert found.is_held_up(back.branch)
+    assert not found.is_superseded(back.branch)
+    # Merged after it, the promotion would undo it.
+    assert back.is_superseded(found.branch)
+    assert not back.is_held_up(found.branch)
 
 
 def test_the_text_says_what_changes_and_how_to_go_back(git: Git) -> None:
     merge(git, promotion(git, "staging"))
     change(git, {DEV: overlay(B)})
+    change(git, {STAGING: f"{FILES[STAGING]}namePrefix: x-\n"})
     found = promotion(git, "staging")
     text = found.text
     assert found.current
     assert f"| commit of main | {found.current.revision[:10]} | {found.release.revision[:10]} |" in text
     assert f"| `churn` | {A[:19]} | {B[:19]} |" in text
-    assert "### What main got in between" in text
+    _, _, commits = text.partition("### What main got in between\n\n")
+    assert len([line for line in commits.splitlines() if line.startswith("    ")]) == 2
     assert "`scripts/rollback churn --environment staging`" in text
 
 
@@ -127,20 +183,22 @@ def test_one_pull_request_is_open_and_a_newer_release_takes_its_place(running: F
     token = running.token("ml-proposer", "read:user,write:issue,write:repository")
     remote = Remote(f"{running.url}/{name}.git", token)
 
-    def proposed() -> forge.PullRequest:
+    def proposed() -> pinning.Proposal:
         with (
             closing(forge.connect("gitea", running.url, name, forge.Token(token))) as client,
-            pinning.desk(client, remote) as desk,
+            pinning.proposals(client, remote) as proposals,
         ):
-            return desk.open(promote.promotion(desk.pins, "churn", "staging")[1])
+            return proposals.open(promote.promotion(proposals.pins, "churn", "staging")[1])
 
-    first = proposed()
+    opened = proposed()
+    assert opened.is_new
+    first = opened.pull
     assert first.author == "ml-proposer"
     files = running.api("GET", f"/repos/{name}/pulls/{first.number}/files")
     assert [one["filename"] for one in files] == ["apps/churn/overlays/staging/release.yaml"]
     running.push("main", {"README.md": "nothing that staging runs\n"}, repository=name)
-    assert proposed().number == first.number
+    assert proposed() == pinning.Proposal(first, is_new=False)
     running.push("main", {DEV: overlay(B)}, repository=name)
-    second = proposed()
+    second = proposed().pull
     assert second.number != first.number
     assert running.api("GET", f"/repos/{name}/pulls/{first.number}")["state"] == "closed"

@@ -34,8 +34,10 @@ def ran(git: Git, *digests: str) -> list[Pin]:
 
 
 def put(git: Git, release: Pin) -> None:
-    git.write({PATH: release.document().decode()})
-    git.commit()
+    """In staging first, as everywhere."""
+    for environment in ("staging", "prod"):
+        git.write({pin.path("churn", environment): release.document().decode()})
+        git.commit()
 
 
 def test_back_is_to_what_ran_before_and_the_gate_admits_it(git: Git) -> None:
@@ -47,9 +49,19 @@ def test_back_is_to_what_ran_before_and_the_gate_admits_it(git: Git) -> None:
     put(git, found.release)
     head = CommitTree(main.repository, git("rev-parse", "HEAD"))
     assert list(Pins(main.repository, main).problems("churn", "prod", "staging", head)) == []
-    # And back again.
-    assert rollback.rollback(pins_of(git), "churn", "prod", None).release == third
-    assert rollback.rollback(pins_of(git), "churn", "prod", first.revision[:7]).release == first
+    # Once more is further back, not to what was left.
+    assert rollback.rollback(pins_of(git), "churn", "prod", None).release == first
+    assert rollback.rollback(pins_of(git), "churn", "prod", third.revision[:7]).release == third
+
+
+def test_what_an_environment_ran_is_listed(git: Git) -> None:
+    first, second, third = ran(git, A, B, C)
+    put(git, second)
+    table = rollback.listed(pins_of(git), "churn", "prod")
+    shown = [list(column.cells) for column in table.columns]
+    assert shown[0] == [one.revision[:10] for one in (second, third, first)]
+    assert shown[1] == [f"churn@{digest[:19]}" for digest in (B, C, A)]
+    assert shown[2] == ["runs now", "", ""]
 
 
 def test_a_commit_that_a_branch_had_is_none_that_ran(git: Git) -> None:
@@ -65,20 +77,27 @@ def test_a_commit_that_a_branch_had_is_none_that_ran(git: Git) -> None:
     ("environment", "to", "problem"),
     [
         ("dev", None, "--environment dev: it follows main"),
-        ("staging", None, "churn is not pinned in staging"),
+        ("prod", "now", "--to {now}: prod runs this release now"),
         ("prod", "0123456789", "--to 0123456789: prod never ran a release of that commit"),
         ("prod", "012345", "--to 012345: too short"),
     ],
 )
 def test_what_cannot_be_says_why_and_what_to_do(git: Git, environment: str, to: str | None, problem: str) -> None:
-    ran(git, A, B)
+    now = ran(git, A, B)[1].revision[:10]
     with pytest.raises(BadInput) as raised:
-        rollback.rollback(pins_of(git), "churn", environment, to)
-    assert raised.value.message.startswith(problem)
+        rollback.rollback(pins_of(git), "churn", environment, now if to == "now" else to)
+    assert raised.value.message.startswith(problem.format(now=now))
     assert raised.value.fix
+
+
+def test_what_is_not_pinned_is_promoted_first(git: Git) -> None:
+    with pytest.raises(BadInput, match="churn is not pinned in staging"):
+        rollback.rollback(pins_of(git), "churn", "staging", None)
+    with pytest.raises(BadInput, match="chrun: main has no apps/chrun/overlays/"):
+        rollback.rollback(pins_of(git), "chrun", "staging", None)
 
 
 def test_the_first_release_has_none_before_it(git: Git) -> None:
     ran(git, A)
-    with pytest.raises(BadInput, match="prod has run no other release of churn"):
+    with pytest.raises(BadInput, match="prod ran no other release of churn"):
         rollback.rollback(pins_of(git), "churn", "prod", None)
