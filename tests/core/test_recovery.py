@@ -67,7 +67,8 @@ def test_d15_applications_leave_unknown_soon_after_the_forge_returns(live: Platf
     address = f"{live.cluster.forge.url}/api/healthz"
     eventually(lambda: health.content(address) or None, 60, "an answer of the forge", every=0.2)
     eventually(lambda: None if unknown(live) else True, 30, "no Application is Unknown any more")
-    live.settle(120)
+    # An ApplicationSet that failed in between tries again after three minutes, and root is Degraded until then.
+    live.settle(240)
 
 
 def test_an_unchanged_up_does_nothing(live: Platform) -> None:
