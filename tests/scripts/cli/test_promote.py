@@ -135,8 +135,9 @@ def test_an_overlay_that_changed_after_a_base_that_staging_lacks_waits_for_stagi
         promotion(git, "prod")
     assert raised.value.message.startswith("main changed apps/churn/overlays/prod after what staging runs")
     assert raised.value.fix.startswith("promote churn to staging first")
-    merge(git, promotion(git, "staging"))
-    assert promotion(git, "prod").release.revision == promotion(git, "prod").release.revision
+    to_staging = promotion(git, "staging")
+    merge(git, to_staging)
+    assert promotion(git, "prod").release == to_staging.release
 
 
 def test_a_branch_is_of_one_app_in_one_environment(git: Git) -> None:
