@@ -1,6 +1,6 @@
 """Whether a pull request may pin an environment to a release: the gate's part that reads pins."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ci import deployments, manifests
@@ -50,12 +50,11 @@ class Pins:
         """What an environment ran before it first got its current pin, the newest first, each once."""
         versions = list(self._versions(pin.path(app, environment)))
         oldest = max((at for at, content in enumerate(versions) if content == versions[0]), default=0)
-        return [found for content in dict.fromkeys(versions[oldest + 1 :]) if (found := _parsed(content))]
+        return _parsed(versions[oldest + 1 :])
 
     def all_of(self, app: str, environment: str) -> list[Pin]:
         """All that main has pinned an environment to, the newest first, each once."""
-        versions = dict.fromkeys(self._versions(pin.path(app, environment)))
-        return [found for content in versions if (found := _parsed(content))]
+        return _parsed(self._versions(pin.path(app, environment)))
 
     def content(self, app: str, environment: str, release: Pin) -> tuple[str, ...]:
         """What a release comes to in an environment, as git names it. Raises `DocumentError`."""
@@ -186,8 +185,12 @@ def images(tree: Tree, app: str, environment: str) -> dict[str, str]:
     return dict(content.pinned)
 
 
-def _parsed(content: bytes) -> Pin | None:
-    try:
-        return pin.parse(content)
-    except PinError:
-        return None
+def _parsed(contents: Iterable[bytes]) -> list[Pin]:
+    """The pins among contents of a file, each once."""
+    found = []
+    for content in dict.fromkeys(contents):
+        try:
+            found.append(pin.parse(content))
+        except PinError:
+            continue
+    return found
